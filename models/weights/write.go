@@ -1,0 +1,210 @@
+package weights
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/google/renameio/v2"
+	"golang.org/x/sys/unix"
+)
+
+// Tensor is one tensor to write. Exactly one of Data, Load and Raw supplies
+// its elements.
+type Tensor struct {
+	Name  string
+	DType DType // as stored; Data and Load are converted to it, so it is a floating type for them
+	Shape []int
+
+	Data []float32                 // borrowed until Write returns
+	Load func(dst []float32) error // fills dst, which is reused: the next tensor overwrites it
+	Raw  []byte                    // little-endian elements of DType, borrowed until Write returns
+}
+
+func (t Tensor) info() Info { return Info{Name: t.Name, DType: t.DType, Shape: t.Shape} }
+
+// Write makes a safetensors file, whole or not at all: it is written beside
+// path under a name that begins with a dot, synced and renamed. The same
+// tensors and metadata give the same bytes, in whatever order they come. Memory
+// beyond the caller's is one tensor given by Load and one megabyte.
+func Write(path string, tensors []Tensor, metadata map[string]string) (err error) {
+	sorted := slices.Clone(tensors)
+	slices.SortStableFunc(sorted, func(a, b Tensor) int {
+		if a.DType.valid() && b.DType.valid() && a.DType.Size() != b.DType.Size() {
+			return b.DType.Size() - a.DType.Size() // wide elements first keeps all of them aligned
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	header, err := encodeHeader(sorted, metadata)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	dir := filepath.Dir(path)
+	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(dir),
+		renameio.WithPermissions(0o644), renameio.WithExistingPermissions())
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, cause(err))
+	}
+	err = writeAll(f.File, header, sorted)
+	if err == nil {
+		err = f.CloseAtomicallyReplace()
+	}
+	if err == nil {
+		err = syncDir(dir)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("writing %s: %w", path, cause(err)), f.Cleanup())
+	}
+	return nil
+}
+
+func writeAll(f *os.File, header []byte, tensors []Tensor) error {
+	if _, err := f.Write(header); err != nil {
+		return err
+	}
+	var scratch []float32
+	buf := make([]byte, 1<<20)
+	for _, t := range tensors {
+		data := t.Data
+		switch {
+		case t.Raw != nil:
+			if _, err := f.Write(t.Raw); err != nil {
+				return err
+			}
+			continue
+		case t.Load != nil:
+			n := t.info().Elements()
+			if cap(scratch) < n {
+				scratch = make([]float32, n)
+			}
+			data = scratch[:n]
+			if err := t.Load(data); err != nil {
+				return fmt.Errorf("tensor %q: %w", t.Name, err)
+			}
+		}
+		if err := writeFloats(f, t, data, buf); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeFloats(f *os.File, t Tensor, data []float32, buf []byte) error {
+	size := t.DType.Size()
+	for len(data) > 0 {
+		n := min(len(data), len(buf)/size)
+		if bad := fromFloat32(buf, data[:n], t.DType); bad >= 0 {
+			return fmt.Errorf("tensor %q: %g does not fit %s: store it as F32", t.Name, data[bad], t.DType)
+		}
+		if _, err := f.Write(buf[:n*size]); err != nil {
+			return err
+		}
+		data = data[n:]
+	}
+	return nil
+}
+
+// encodeHeader checks every tensor and lays them out in the order given.
+func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, error) {
+	b := append(make([]byte, 8), '{')
+	if len(metadata) > 0 {
+		for k, v := range metadata {
+			if !utf8.ValidString(k) || !utf8.ValidString(v) {
+				return nil, fmt.Errorf("metadata %q is not UTF-8", k)
+			}
+		}
+		b = append(b, quote(metadataKey)+":"...)
+		m, err := json.Marshal(metadata) // sorts the keys
+		if err != nil {
+			return nil, fmt.Errorf("metadata: %w", err)
+		}
+		b = append(b, m...)
+		b = append(b, ',')
+	}
+	at := 0
+	names := map[string]bool{metadataKey: true}
+	for _, t := range tensors {
+		if names[t.Name] || t.Name == "" || !utf8.ValidString(t.Name) {
+			return nil, fmt.Errorf("tensor name %q is taken or impossible", t.Name)
+		}
+		names[t.Name] = true
+		if err := t.check(); err != nil {
+			return nil, fmt.Errorf("tensor %q: %w", t.Name, err)
+		}
+		n := t.info().Bytes()
+		if at+n < at {
+			return nil, errors.New("the tensors together overflow")
+		}
+		shape := strings.ReplaceAll(fmt.Sprint(append([]int{}, t.Shape...)), " ", ",")
+		b = fmt.Appendf(b, `%s:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]},`, quote(t.Name), t.DType, shape, at, at+n)
+		at += n
+	}
+	if b[len(b)-1] == ',' {
+		b = b[:len(b)-1]
+	}
+	b = append(b, '}')
+	for len(b)%8 != 0 {
+		b = append(b, ' ') // the data begins aligned
+	}
+	if len(b)-8 > maxHeader {
+		return nil, fmt.Errorf("a header of %d bytes is more than readers accept", len(b)-8)
+	}
+	le.PutUint64(b, uint64(len(b)-8))
+	return b, nil
+}
+
+func (t Tensor) check() error {
+	if !t.DType.valid() {
+		return fmt.Errorf("%s is no element type", t.DType)
+	}
+	if err := checkShape(t.Shape, t.DType); err != nil {
+		return err
+	}
+	given := 0
+	for _, is := range []bool{t.Data != nil, t.Load != nil, t.Raw != nil} {
+		if is {
+			given++
+		}
+	}
+	n := t.info().Elements()
+	switch {
+	case given == 0 && n == 0:
+		return nil
+	case given != 1:
+		return fmt.Errorf("%d of Data, Load and Raw are set, not one", given)
+	case t.Raw != nil && len(t.Raw) != t.info().Bytes():
+		return fmt.Errorf("%s %v needs %d bytes, not %d", t.DType, t.Shape, t.info().Bytes(), len(t.Raw))
+	case t.Data != nil && len(t.Data) != n:
+		return fmt.Errorf("shape %v needs %d numbers, not %d", t.Shape, n, len(t.Data))
+	case t.Raw == nil && !t.DType.Float():
+		return fmt.Errorf("%s is not floating point: give it as Raw", t.DType)
+	}
+	return nil
+}
+
+// quote is s as JSON; s is known to be UTF-8.
+func quote(s string) string {
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic(fmt.Sprintf("weights: encoding a string: %v", err))
+	}
+	return string(b)
+}
+
+// syncDir makes the rename itself survive a power cut. Some file systems have
+// nothing to sync in a folder and say so by EINVAL.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	if err := d.Sync(); err != nil && !errors.Is(err, unix.EINVAL) {
+		return errors.Join(err, d.Close())
+	}
+	return d.Close()
+}
