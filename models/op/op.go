@@ -57,6 +57,15 @@ type Op struct{ Spec }
 
 // Apply adds an operator to the graph of its inputs.
 func Apply(s Spec, in ...*G.Node) (*G.Node, error) {
+	for i, n := range in {
+		want := tensor.Float32
+		if BytesIn(s) {
+			want = tensor.Uint8
+		}
+		if n == nil || n.Dtype() != want {
+			return nil, fmt.Errorf("apply %T: input %d is %v, want a node of %v", s, i, n, want)
+		}
+	}
 	n, err := G.ApplyOp(Op{s}, in...)
 	if err != nil {
 		return nil, fmt.Errorf("apply %T: %w", s, err)
@@ -120,6 +129,12 @@ func (o Op) Do(vals ...G.Value) (G.Value, error) {
 func BytesOut(s Spec) bool {
 	t, ok := s.Result().(G.TensorType)
 	return ok && t.Of == tensor.Uint8
+}
+
+// BytesIn reports whether a Spec's inputs are uint8 rather than float32.
+func BytesIn(s Spec) bool {
+	_, ok := s.(FromBytes)
+	return ok
 }
 
 func fromValue(v G.Value) (Tensor, error) {
