@@ -1,0 +1,277 @@
+//go:build cgo
+
+package cvflow
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/v2v/v2v/flow"
+	"github.com/v2v/v2v/video"
+)
+
+// vtest is Debian's opencv-doc clip of people crossing a yard.
+const vtest = "/usr/share/doc/opencv-doc/examples/data/vtest.avi"
+
+// texture is a smooth random surface that can be sampled anywhere, so that a
+// shift of any fraction of a pixel is exact.
+type texture struct{ fx, fy, phase, amp [48]float64 }
+
+func newTexture(seed uint64) *texture {
+	r := rand.New(rand.NewPCG(seed, 1))
+	t := new(texture)
+	for i := range t.fx {
+		wavelength := 6 + 40*r.Float64()
+		angle := 2 * math.Pi * r.Float64()
+		t.fx[i] = 2 * math.Pi * math.Cos(angle) / wavelength
+		t.fy[i] = 2 * math.Pi * math.Sin(angle) / wavelength
+		t.phase[i] = 2 * math.Pi * r.Float64()
+		t.amp[i] = 127 / math.Sqrt(float64(len(t.fx))) / 2
+	}
+	return t
+}
+
+// frame renders the texture moved by (dx,dy).
+func (t *texture) frame(w, h int, dx, dy float64) *video.Frame {
+	f := video.NewFrame(w, h)
+	for y := 0; y < h; y++ {
+		for x := 0; x < w; x++ {
+			v := 127.5
+			for i := range t.fx {
+				v += t.amp[i] * math.Sin(t.fx[i]*(float64(x)-dx)+t.fy[i]*(float64(y)-dy)+t.phase[i])
+			}
+			b := byte(min(max(v+0.5, 0), 255))
+			copy(f.Pix[3*(y*w+x):], []byte{b, b, b})
+		}
+	}
+	return f
+}
+
+func newEstimator(t testing.TB) *Farneback {
+	t.Helper()
+	f, err := NewFarneback(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return f
+}
+
+func median(v []float32) float64 {
+	s := slices.Clone(v)
+	slices.Sort(s)
+	return float64(s[len(s)/2])
+}
+
+func TestKnownTranslation(t *testing.T) {
+	f := newEstimator(t)
+	for i, c := range []struct{ dx, dy float64 }{{0, 0}, {1, 0}, {0, -1}, {2.5, 1.25}, {-7, 4}, {12.5, -9}} {
+		t.Run(fmt.Sprint(c.dx, ",", c.dy), func(t *testing.T) {
+			tx := newTexture(uint64(i))
+			from, to := tx.frame(192, 144, 0, 0), tx.frame(192, 144, c.dx, c.dy)
+			got, err := f.Estimate(context.Background(), from, to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if u, v := median(got.U), median(got.V); math.Abs(u-c.dx) > 0.2 || math.Abs(v-c.dy) > 0.2 {
+				t.Errorf("median flow %.3f,%.3f", u, v)
+			}
+		})
+	}
+}
+
+// TestBackwardWarpPredictsRealFrame is the use the flow is put to: the
+// previous frame warped by the backward flow comes closer to the current one.
+func TestBackwardWarpPredictsRealFrame(t *testing.T) {
+	frames := clip(t, 20, 3, 768, 576)
+	prev, cur := frames[0], frames[2]
+	f := newEstimator(t)
+	back, err := f.Estimate(context.Background(), cur, prev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	warped := video.NewFrame(cur.W, cur.H)
+	flow.Warp(warped, prev, back)
+	before, after := psnr(prev, cur), psnr(warped, cur)
+	t.Logf("psnr to the current frame: %.2f dB unwarped, %.2f dB warped", before, after)
+	if after < before+2 {
+		t.Errorf("warping took psnr from %.2f to %.2f dB, want 2 dB more", before, after)
+	}
+}
+
+func psnr(a, b *video.Frame) float64 {
+	var sum float64
+	for i, v := range a.Pix {
+		d := float64(v) - float64(b.Pix[i])
+		sum += d * d
+	}
+	return 10 * math.Log10(255*255*float64(len(a.Pix))/sum)
+}
+
+// clip decodes n frames of vtest.avi from the first-th on, by ffmpeg.
+func clip(t testing.TB, first, n, w, h int) []*video.Frame {
+	t.Helper()
+	if _, err := os.Stat(vtest); err != nil {
+		t.Skip("opencv-doc is not installed: ", err)
+	}
+	if _, err := exec.LookPath("ffmpeg"); err != nil {
+		t.Skip("ffmpeg is not installed: ", err)
+	}
+	cmd := exec.Command("ffmpeg", "-v", "error", "-i", vtest, "-vf",
+		fmt.Sprintf("select=gte(n\\,%d),scale=%d:%d", first, w, h), "-frames:v", fmt.Sprint(n), "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(out) != n*3*w*h {
+		t.Fatalf("ffmpeg gave %d bytes, want %d", len(out), n*3*w*h)
+	}
+	frames := make([]*video.Frame, n)
+	for i := range frames {
+		frames[i] = video.NewFrame(w, h)
+		copy(frames[i].Pix, out[i*3*w*h:])
+	}
+	return frames
+}
+
+func TestEstimateRefuses(t *testing.T) {
+	f := newEstimator(t)
+	cancelled, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, c := range []struct {
+		name     string
+		ctx      context.Context
+		from, to *video.Frame
+		want     string
+	}{
+		{"other size", context.Background(), video.NewFrame(64, 48), video.NewFrame(48, 64), "sizes differ"},
+		{"tiny", context.Background(), video.NewFrame(8, 8), video.NewFrame(8, 8), "too small"},
+		{"cancelled", cancelled, video.NewFrame(64, 48), video.NewFrame(64, 48), "context canceled"},
+		{"hollow", context.Background(), &video.Frame{W: 64, H: 48}, video.NewFrame(64, 48), "holds 0 bytes"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if _, err := f.Estimate(c.ctx, c.from, c.to); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want one with %q", err, c.want)
+			}
+		})
+	}
+	if _, err := NewFarneback(Options{PolyN: 6}); err == nil {
+		t.Error("poly 6 was accepted")
+	}
+}
+
+func TestCloseEndsIt(t *testing.T) {
+	f := newEstimator(t)
+	a := newTexture(1).frame(64, 48, 0, 0)
+	if _, err := f.Estimate(context.Background(), a, a); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Estimate(context.Background(), a, a); err == nil {
+		t.Error("a closed estimator measured")
+	}
+}
+
+// TestConcurrentUse mixes sizes, so a workspace shared by mistake shows.
+func TestConcurrentUse(t *testing.T) {
+	f := newEstimator(t)
+	tx := newTexture(3)
+	var wg sync.WaitGroup
+	for g := 0; g < 4; g++ {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			w, h, d := 96+16*g, 80, float64(g)
+			a, b := tx.frame(w, h, 0, 0), tx.frame(w, h, d, 0)
+			for i := 0; i < 5; i++ {
+				got, err := f.Estimate(context.Background(), a, b)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if u := median(got.U); math.Abs(u-d) > 0.2 {
+					t.Errorf("goroutine %d: median flow %.2f", g, u)
+				}
+			}
+		}()
+	}
+	wg.Wait()
+}
+
+// TestNoMatLeaks watches the process grow: each estimate holds 1.5 MB of
+// native memory, so a hundred leaked ones cannot hide. (The exact count is
+// checked with -tags matprofile.)
+func TestNoMatLeaks(t *testing.T) {
+	a := newTexture(1).frame(320, 240, 0, 0)
+	cycle := func() {
+		f, err := NewFarneback(Options{Iterations: 1, Levels: 1, Window: 5, PolyN: 5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Estimate(context.Background(), a, a); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := 0; i < 20; i++ {
+		cycle()
+	}
+	before := rss(t)
+	for i := 0; i < 100; i++ {
+		cycle()
+	}
+	if grown := rss(t) - before; grown > 40<<20 {
+		t.Errorf("100 estimates left %d MiB behind", grown>>20)
+	}
+}
+
+// rss is the resident memory of this process in bytes.
+func rss(t *testing.T) int {
+	t.Helper()
+	f, err := os.Open("/proc/self/statm")
+	if err != nil {
+		t.Skip("no /proc/self/statm: ", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var size, resident int
+	if _, err := fmt.Sscan(string(text), &size, &resident); err != nil {
+		t.Fatal(err)
+	}
+	return resident * os.Getpagesize()
+}
+
+func BenchmarkFarneback(b *testing.B) {
+	for _, s := range []struct{ w, h int }{{192, 144}, {256, 256}, {768, 576}} {
+		b.Run(fmt.Sprintf("%dx%d", s.w, s.h), func(b *testing.B) {
+			f := newEstimator(b)
+			tx := newTexture(1)
+			x, y := tx.frame(s.w, s.h, 0, 0), tx.frame(s.w, s.h, 2, 1)
+			for b.Loop() {
+				if _, err := f.Estimate(context.Background(), x, y); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
