@@ -31,7 +31,10 @@ func (o Options) withDefaults() Options {
 		o.Iterations = 3 // five cost a third more time and gain nothing
 	}
 	if o.PolyN == 0 {
-		o.PolyN = 5 // 7 loses 0.5 to 2 dB: it blurs people away
+		// 7 loses 0.5 to 2 dB on people. Its merit is reach: on 192x144, where
+		// the pyramid ends after three levels, 5 is lost beyond about 11 pixels
+		// a frame and 7 still finds 15; at four times the size both do.
+		o.PolyN = 5
 	}
 	return o
 }

@@ -56,9 +56,9 @@ func (t *texture) frame(w, h int, dx, dy float64) *video.Frame {
 	return f
 }
 
-func newEstimator(t testing.TB) *Farneback {
+func newEstimator(t testing.TB, o Options) *Farneback {
 	t.Helper()
-	f, err := NewFarneback(Options{})
+	f, err := NewFarneback(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,18 +76,35 @@ func median(v []float32) float64 {
 	return float64(s[len(s)/2])
 }
 
+// TestKnownTranslation also pins how far the defaults reach: the largest shift
+// needs a larger frame, or PolyN 7.
 func TestKnownTranslation(t *testing.T) {
-	f := newEstimator(t)
-	for i, c := range []struct{ dx, dy float64 }{{0, 0}, {1, 0}, {0, -1}, {2.5, 1.25}, {-7, 4}, {12.5, -9}} {
-		t.Run(fmt.Sprint(c.dx, ",", c.dy), func(t *testing.T) {
-			tx := newTexture(uint64(i))
-			from, to := tx.frame(192, 144, 0, 0), tx.frame(192, 144, c.dx, c.dy)
-			got, err := f.Estimate(context.Background(), from, to)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if u, v := median(got.U), median(got.V); math.Abs(u-c.dx) > 0.2 || math.Abs(v-c.dy) > 0.2 {
-				t.Errorf("median flow %.3f,%.3f", u, v)
+	for _, c := range []struct {
+		dx, dy float64
+		w, h   int
+		opts   Options
+	}{
+		{0, 0, 192, 144, Options{}},
+		{1, 0, 192, 144, Options{}},
+		{0, -1, 192, 144, Options{}},
+		{2.5, 1.25, 192, 144, Options{}},
+		{-7, 4, 192, 144, Options{}},
+		{10, -5, 192, 144, Options{}},
+		{12.5, -9, 192, 144, Options{PolyN: 7}},
+		{12.5, -9, 768, 576, Options{}},
+	} {
+		t.Run(fmt.Sprintf("%g,%g at %dx%d poly %d", c.dx, c.dy, c.w, c.h, c.opts.PolyN), func(t *testing.T) {
+			f := newEstimator(t, c.opts)
+			for seed := uint64(5); seed < 7; seed++ {
+				tx := newTexture(seed)
+				from, to := tx.frame(c.w, c.h, 0, 0), tx.frame(c.w, c.h, c.dx, c.dy)
+				got, err := f.Estimate(context.Background(), from, to)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if u, v := median(got.U), median(got.V); math.Abs(u-c.dx) > 0.2 || math.Abs(v-c.dy) > 0.2 {
+					t.Errorf("texture %d: median flow %.3f,%.3f", seed, u, v)
+				}
 			}
 		})
 	}
@@ -98,7 +115,7 @@ func TestKnownTranslation(t *testing.T) {
 func TestBackwardWarpPredictsRealFrame(t *testing.T) {
 	frames := clip(t, 20, 3, 768, 576)
 	prev, cur := frames[0], frames[2]
-	f := newEstimator(t)
+	f := newEstimator(t, Options{})
 	back, err := f.Estimate(context.Background(), cur, prev)
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +165,7 @@ func clip(t testing.TB, first, n, w, h int) []*video.Frame {
 }
 
 func TestEstimateRefuses(t *testing.T) {
-	f := newEstimator(t)
+	f := newEstimator(t, Options{})
 	cancelled, cancel := context.WithCancel(context.Background())
 	cancel()
 	for _, c := range []struct {
@@ -174,7 +191,7 @@ func TestEstimateRefuses(t *testing.T) {
 }
 
 func TestCloseEndsIt(t *testing.T) {
-	f := newEstimator(t)
+	f := newEstimator(t, Options{})
 	a := newTexture(1).frame(64, 48, 0, 0)
 	if _, err := f.Estimate(context.Background(), a, a); err != nil {
 		t.Fatal(err)
@@ -189,7 +206,7 @@ func TestCloseEndsIt(t *testing.T) {
 
 // TestConcurrentUse mixes sizes, so a workspace shared by mistake shows.
 func TestConcurrentUse(t *testing.T) {
-	f := newEstimator(t)
+	f := newEstimator(t, Options{})
 	tx := newTexture(3)
 	var wg sync.WaitGroup
 	for g := 0; g < 4; g++ {
@@ -264,7 +281,7 @@ func rss(t *testing.T) int {
 func BenchmarkFarneback(b *testing.B) {
 	for _, s := range []struct{ w, h int }{{192, 144}, {256, 256}, {768, 576}} {
 		b.Run(fmt.Sprintf("%dx%d", s.w, s.h), func(b *testing.B) {
-			f := newEstimator(b)
+			f := newEstimator(b, Options{})
 			tx := newTexture(1)
 			x, y := tx.frame(s.w, s.h, 0, 0), tx.frame(s.w, s.h, 2, 1)
 			for b.Loop() {
