@@ -49,7 +49,10 @@ func same(name string, in []tensor.Shape, n int) (tensor.Shape, error) {
 			return nil, bad(name, "inputs %v, want one shape", in)
 		}
 	}
-	return in[0].Clone(), positive(name, in)
+	if err := positive(name, in); err != nil {
+		return nil, err
+	}
+	return in[0].Clone(), nil
 }
 
 // scalars checks that every shape is ().

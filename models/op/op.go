@@ -52,10 +52,17 @@ type Differ interface {
 // Rank4 is the gorgonia type of an (N,C,H,W) float32 tensor.
 var Rank4 hm.Type = G.TensorType{Dims: 4, Of: tensor.Float32}
 
-// Op makes a Spec an operator of gorgonia's graph.
-type Op struct{ Spec }
+// Op makes a Spec an operator of gorgonia's graph. Make one with Apply.
+type Op struct {
+	Spec
+	salt int // tells apart what would be merged by accident, see Apply
+}
 
-// Apply adds an operator to the graph of its inputs.
+// Apply adds an operator to the graph of its inputs, or finds it there.
+//
+// The graph merges nodes of equal 32-bit hash without comparing their inputs,
+// so that two inputs of unlucky names would share one operator: Apply looks at
+// what it got and, where that is something else, asks again under another hash.
 func Apply(s Spec, in ...*G.Node) (*G.Node, error) {
 	for i, n := range in {
 		want := tensor.Float32
@@ -66,11 +73,31 @@ func Apply(s Spec, in ...*G.Node) (*G.Node, error) {
 			return nil, fmt.Errorf("apply %T: input %d is %v, want a node of %v", s, i, n, want)
 		}
 	}
-	n, err := G.ApplyOp(Op{s}, in...)
-	if err != nil {
-		return nil, fmt.Errorf("apply %T: %w", s, err)
+	const tries = 8
+	for salt := range tries {
+		n, err := G.ApplyOp(Op{Spec: s, salt: salt}, in...)
+		if err != nil {
+			return nil, fmt.Errorf("apply %T: %w", s, err)
+		}
+		if isApplied(n, s, in) {
+			return n, nil
+		}
 	}
-	return n, nil
+	return nil, fmt.Errorf("apply %T: the graph gives another node in its place, as it does for inputs that are not in it", s)
+}
+
+// isApplied reports whether a node is this operator of these inputs.
+func isApplied(n *G.Node, s Spec, in []*G.Node) bool {
+	if o, ok := n.Op().(Op); !ok || o.Spec != s {
+		return false
+	}
+	children := n.Graph().From(n.ID())
+	for _, want := range in {
+		if !children.Next() || children.Node().ID() != want.ID() {
+			return false
+		}
+	}
+	return !children.Next()
 }
 
 // Type implements gorgonia.Op: every input has a type of its own, the output
@@ -169,7 +196,12 @@ func (o Op) CallsExtern() bool { return false }
 func (o Op) OverwritesInput() int { return -1 }
 
 // String names the operator and every parameter: it is what is hashed.
-func (o Op) String() string { return fmt.Sprintf("%T%+v", o.Spec, o.Spec) }
+func (o Op) String() string {
+	if o.salt != 0 {
+		return fmt.Sprintf("%T%+v#%d", o.Spec, o.Spec, o.salt)
+	}
+	return fmt.Sprintf("%T%+v", o.Spec, o.Spec)
+}
 
 // WriteHash implements gorgonia.Op.
 func (o Op) WriteHash(h hash.Hash) { fmt.Fprint(h, o.String()) }

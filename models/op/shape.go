@@ -20,6 +20,9 @@ func (c Concat) Infer(in []tensor.Shape) (tensor.Shape, error) {
 	if len(in) != c.N || c.N < 1 {
 		return nil, bad("concat", "%d inputs, want %d and at least 1", len(in), c.N)
 	}
+	if err := positive("concat", in); err != nil {
+		return nil, err
+	}
 	if err := axis("concat", in[0], c.Axis); err != nil {
 		return nil, err
 	}
