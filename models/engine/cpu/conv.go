@@ -1,0 +1,311 @@
+//go:build cgo
+
+package cpu
+
+/*
+#include "dnn.h"
+#include "kernels.h"
+#include <stdlib.h>
+#include <string.h>
+*/
+import "C"
+
+import (
+	"fmt"
+	"time"
+	"unsafe"
+
+	"gorgonia.org/tensor"
+
+	"github.com/v2v/v2v/models/engine"
+	"github.com/v2v/v2v/models/op"
+)
+
+func init() {
+	register(emitConv, op.Conv{})
+	register(emitConvT, op.ConvT{})
+	register(emitConvGradX, op.ConvGradX{})
+	register(emitConvGradW, op.ConvGradW{})
+}
+
+type floats = *C.float
+
+func f32(p unsafe.Pointer) floats { return (*C.float)(p) }
+
+// geometry fills the part of a specification that all directions share: the
+// picture x is (N,C,H,W), w (O,C,KH,KW), the result y (N,O,OH,OW).
+func (c *compiler) geometry(x, w, y tensor.Shape, stride, pad int) C.v2v_conv_spec {
+	return C.v2v_conv_spec{
+		n: C.int(x[0]), c: C.int(x[1]), h: C.int(x[2]), w: C.int(x[3]),
+		o: C.int(y[1]), oh: C.int(y[2]), ow: C.int(y[3]), kh: C.int(w[2]), kw: C.int(w[3]),
+		stride: C.int(stride), pad: C.int(pad), pad_end: C.int(pad), act: C.V2V_ACT_NONE,
+		src: layoutOf[c.activation(x)], dst: layoutOf[c.activation(y)], wei: layoutOf[c.d.variableLayout(w)],
+		block: C.int(c.d.block),
+	}
+}
+
+// fuseAct takes an activation that follows as the primitive's own.
+func fuseAct(s *C.v2v_conv_spec, post []engine.Step) bool {
+	if len(post) != 1 {
+		return false
+	}
+	a, ok := post[0].Op.(op.Act)
+	if ok {
+		s.act, s.slope = C.int(a.Kind), C.float(a.Slope)
+	}
+	return ok
+}
+
+// planes says how a rank-4 shape in a layout looks to the kernels.
+func (c *compiler) planes(shape tensor.Shape, l layout) (planes, v int) {
+	v = 1
+	if l == blocked {
+		v = c.d.block
+	}
+	return shape[0] * shape[1] / v, v
+}
+
+// padded returns x with its borders mirrored, and its new shape.
+func (c *compiler) padded(x int, pad int) (slot, tensor.Shape, error) {
+	shape := c.shape(x)
+	l := c.activation(shape)
+	in, err := c.use(x, l)
+	if err != nil || pad == 0 {
+		return in, shape, err
+	}
+	big := tensor.Shape{shape[0], shape[1], shape[2] + 2*pad, shape[3] + 2*pad}
+	out := c.temp(engine.Value{Shape: big}.Size() * 4)
+	planes, v := c.planes(shape, l)
+	h, w := shape[2], shape[3]
+	c.add("reflect", func(p []unsafe.Pointer) error {
+		C.v2v_reflect(f32(p[out]), f32(p[in]), C.int(planes), C.int(h), C.int(w), C.int(v), C.int(pad))
+		return nil
+	}, in, out)
+	return out, big, nil
+}
+
+// border splits a convolution's padding into what is mirrored beforehand and
+// what the primitive pads with zeros.
+func border(pad int, reflect bool) (mirrored, zeros int) {
+	if reflect {
+		return pad, 0
+	}
+	return 0, pad
+}
+
+func emitConv(c *compiler, i engine.Instr) error {
+	o := i.Op.(op.Conv)
+	mirrored, zeros := border(o.Pad, o.Reflect)
+	x, shape, err := c.padded(i.In[0], mirrored)
+	if err != nil {
+		return err
+	}
+	s := c.geometry(shape, c.shape(i.In[1]), c.shape(i.Out), o.Stride, zeros)
+	s.kind = C.V2V_FWD
+	return c.forward(i, s, x, o.Bias)
+}
+
+func emitConvT(c *compiler, i engine.Instr) error {
+	o := i.Op.(op.ConvT)
+	shape := c.shape(i.In[0])
+	x, err := c.use(i.In[0], c.activation(shape))
+	if err != nil {
+		return err
+	}
+	s := c.geometry(shape, c.shape(i.In[1]), c.shape(i.Out), o.Stride, o.Pad)
+	s.kind, s.pad_end = C.V2V_DECONV, C.int(o.Pad-o.OutPad)
+	return c.forward(i, s, x, o.Bias)
+}
+
+// forward emits a convolution or transposed convolution with bias and
+// activation in its epilogue.
+func (c *compiler) forward(i engine.Instr, s C.v2v_conv_spec, x slot, bias bool) error {
+	fused := fuseAct(&s, i.Post)
+	if len(i.Post) > 0 && !fused {
+		return fmt.Errorf("step %T after a convolution: %w", i.Post[0].Op, engine.ErrUnsupported)
+	}
+	b := x // unused without a bias
+	var err error
+	if bias {
+		s.bias = 1
+		if b, err = c.use(i.In[2], plain); err != nil {
+			return err
+		}
+	}
+	w := i.In[1]
+	constant := c.p.Values[w].Role == engine.Constant
+	if constant {
+		s.prepacked = 1
+	}
+	s.winograd = c.winograd(s)
+	conv, err := c.newConv(s)
+	if err != nil {
+		return err
+	}
+	var ws slot
+	if constant {
+		ws, err = c.pack(conv, w)
+	} else {
+		ws, err = c.use(w, c.d.variableLayout(c.shape(w)))
+	}
+	if err != nil {
+		return err
+	}
+	y := c.def(i.Out, c.activation(c.shape(i.Out)))
+	scratch := c.temp(int(C.v2v_conv_scratch(conv)))
+	c.add(c.convName("conv", conv, s), func(p []unsafe.Pointer) error {
+		return check(C.v2v_conv_run(conv, p[x], p[ws], f32(p[b]), p[y], (*C.char)(p[scratch])), "convolution")
+	}, x, ws, b, y, scratch)
+	return nil
+}
+
+func (c *compiler) convName(what string, conv *C.v2v_conv, s C.v2v_conv_spec) string {
+	return fmt.Sprintf("%s %dx%d/%d %d->%d @%dx%d %s", what, s.kh, s.kw, s.stride, s.c, s.o, s.oh, s.ow, C.GoString(C.v2v_conv_impl(conv)))
+}
+
+func (c *compiler) newConv(s C.v2v_conv_spec) (*C.v2v_conv, error) {
+	var conv *C.v2v_conv
+	if err := check(C.v2v_conv_new(&conv, &s), "create convolution"); err != nil {
+		return nil, err
+	}
+	c.free = append(c.free, func() { C.v2v_conv_free(conv) })
+	return conv, nil
+}
+
+// pack turns a constant weight into the primitive's own format; the plain copy
+// is dropped at once.
+func (c *compiler) pack(conv *C.v2v_conv, w int) (slot, error) {
+	raw, err := c.loadConstant(w)
+	if err != nil {
+		return 0, err
+	}
+	defer C.free(raw)
+	bytes := int(C.v2v_conv_packed(conv))
+	mem, err := alloc(bytes)
+	if err != nil {
+		return 0, err
+	}
+	C.memset(mem, 0, C.size_t(bytes))
+	s := c.slot(slotInfo{bytes: bytes, mem: mem, value: -1})
+	return s, check(C.v2v_conv_pack(conv, f32(raw), mem), "pack weights")
+}
+
+func emitConvGradX(c *compiler, i engine.Instr) error {
+	o := i.Op.(op.ConvGradX)
+	mirrored, zeros := border(o.Pad, o.Reflect)
+	out, wshape, gshape := c.shape(i.Out), c.shape(i.In[0]), c.shape(i.In[1])
+	l := c.activation(out)
+	w, err := c.use(i.In[0], c.d.variableLayout(wshape))
+	if err != nil {
+		return err
+	}
+	gy, err := c.use(i.In[1], c.activation(gshape))
+	if err != nil {
+		return err
+	}
+	big := tensor.Shape{out[0], out[1], out[2] + 2*mirrored, out[3] + 2*mirrored}
+	s := c.geometry(big, wshape, gshape, o.Stride, zeros)
+	s.kind = C.V2V_BWD_DATA
+	s.winograd = c.winograd(s)
+	conv, err := c.newConv(s)
+	if err != nil {
+		return err
+	}
+	gx := c.def(i.Out, l)
+	target := gx
+	if mirrored > 0 {
+		target = c.temp(engine.Value{Shape: big}.Size() * 4)
+	}
+	scratch := c.temp(int(C.v2v_conv_scratch(conv)))
+	c.add(c.convName("conv grad x", conv, s), func(p []unsafe.Pointer) error {
+		return check(C.v2v_conv_run(conv, p[target], p[w], nil, p[gy], (*C.char)(p[scratch])), "convolution gradient")
+	}, target, w, gy, scratch)
+	if mirrored > 0 {
+		planes, v := c.planes(out, l)
+		c.add("reflect grad", func(p []unsafe.Pointer) error {
+			C.v2v_reflect_grad(f32(p[gx]), f32(p[target]), C.int(planes), C.int(out[2]), C.int(out[3]), C.int(v), C.int(mirrored))
+			return nil
+		}, gx, target)
+	}
+	return nil
+}
+
+func emitConvGradW(c *compiler, i engine.Instr) error {
+	o := i.Op.(op.ConvGradW)
+	mirrored, zeros := border(o.Pad, o.Reflect)
+	x, shape, err := c.padded(i.In[0], mirrored)
+	if err != nil {
+		return err
+	}
+	gshape, wshape := c.shape(i.In[1]), c.shape(i.Out)
+	gy, err := c.use(i.In[1], c.activation(gshape))
+	if err != nil {
+		return err
+	}
+	s := c.geometry(shape, wshape, gshape, o.Stride, zeros)
+	s.kind = C.V2V_BWD_WEIGHTS
+	s.winograd = c.winograd(s)
+	conv, err := c.newConv(s)
+	if err != nil {
+		return err
+	}
+	gw := c.def(i.Out, c.d.variableLayout(wshape))
+	scratch := c.temp(int(C.v2v_conv_scratch(conv)))
+	c.add(c.convName("conv grad w", conv, s), func(p []unsafe.Pointer) error {
+		return check(C.v2v_conv_run(conv, p[x], p[gw], nil, p[gy], (*C.char)(p[scratch])), "convolution gradient")
+	}, x, gw, gy, scratch)
+	return nil
+}
+
+// winograd measures whether oneDNN's Winograd algorithm exists for this
+// convolution and beats the direct one here. The answer is kept for the
+// device's life.
+func (c *compiler) winograd(s C.v2v_conv_spec) C.int {
+	if s.kh != 3 || s.kw != 3 || s.stride != 1 || s.c%C.int(c.d.block) != 0 || s.o%C.int(c.d.block) != 0 {
+		return 0
+	}
+	won, known := c.d.algs[s]
+	if !known {
+		direct, ok := timeConv(s)
+		s.winograd = 1
+		wino, exists := timeConv(s)
+		s.winograd = 0
+		won = ok && exists && wino < direct
+		c.d.algs[s] = won
+	}
+	if won {
+		return 1
+	}
+	return 0
+}
+
+// timeConv runs a convolution on memory of its own and returns the best of
+// three times.
+func timeConv(s C.v2v_conv_spec) (time.Duration, bool) {
+	var conv *C.v2v_conv
+	if C.v2v_conv_new(&conv, &s) != 0 {
+		return 0, false
+	}
+	defer C.v2v_conv_free(conv)
+	weights := int(max(C.v2v_conv_packed(conv), C.size_t(s.o*s.c*s.kh*s.kw*4)))
+	sizes := []int{int(s.n * s.c * s.h * s.w * 4), weights, int(s.n * s.o * s.oh * s.ow * 4), int(C.v2v_conv_scratch(conv)), int(s.o * 4)}
+	mem := make([]unsafe.Pointer, len(sizes))
+	for i, n := range sizes {
+		p, err := alloc(n)
+		if err != nil {
+			return 0, false
+		}
+		defer C.free(p)
+		C.memset(p, 0, C.size_t(n))
+		mem[i] = p
+	}
+	best := time.Hour
+	for range 4 {
+		t := time.Now()
+		if C.v2v_conv_run(conv, mem[0], mem[1], f32(mem[4]), mem[2], (*C.char)(mem[3])) != 0 {
+			return 0, false
+		}
+		best = min(best, time.Since(t))
+	}
+	return best, true
+}

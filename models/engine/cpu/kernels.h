@@ -1,0 +1,60 @@
+// v2v's own CPU kernels. A tensor of rank 4 is `planes` pictures of hw pixels,
+// each pixel `v` floats wide: v is 1 and planes N*C in the plain layout, v is
+// the block and planes N*C/v in the blocked one. All run on OpenMP's threads.
+#ifndef V2V_KERNELS_H
+#define V2V_KERNELS_H
+#include <stddef.h>
+#include <stdint.h>
+
+void v2v_threads(int n);
+void v2v_flush_denormals(void);
+
+// norm.c: n pictures of c channels; moments and sums are (n or 1,c,2).
+void v2v_moments(float *out, const float *x, int n, int c, int hw, int v, int batch, float eps);
+void v2v_normalize(float *y, const float *x, const float *mom, const float *gamma, const float *beta, const float *add,
+	int n, int c, int hw, int v, int batch, int act1, int act2, float slope1, float slope2);
+void v2v_norm_sums(float *out, const float *x, const float *mom, const float *gy, int n, int c, int hw, int v, int batch);
+void v2v_norm_grad(float *gx, const float *x, const float *mom, const float *gy, const float *sums, const float *gamma,
+	int n, int c, int hw, int v, int batch);
+void v2v_sums_pick(float *out, const float *sums, int n, int c, int index);
+void v2v_channel_sum(float *out, const float *x, int n, int c, int hw, int v);
+
+// elem.c: flat over any layout.
+void v2v_act(float *y, const float *x, size_t n, int kind, float slope);
+void v2v_act_grad(float *gx, const float *y, const float *gy, size_t n, int kind, float slope);
+void v2v_add(float *y, const float *a, const float *b, size_t n);
+void v2v_sub(float *y, const float *a, const float *b, size_t n);
+void v2v_mul(float *y, const float *a, const float *b, size_t n);
+void v2v_mul_channels(float *y, const float *a, const float *b, int n, int c, int hw);
+void v2v_mul_sum(float *y, const float *a, const float *b, int n, int c, int hw);
+void v2v_scale(float *y, const float *x, size_t n, float by, float plus);
+void v2v_blend(float *y, const float *raw, const float *warped, const float *w, int n, int c, int hw);
+void v2v_adam_m(float *y, const float *m, const float *g, size_t n, float beta);
+void v2v_adam_v(float *y, const float *v, const float *g, size_t n, float beta);
+void v2v_adam_p(float *y, const float *p, const float *m, const float *v, const float *h, size_t n, float eps);
+
+// shape.c
+void v2v_copy_rows(float *dst, const float *src, size_t rows, size_t len, size_t dst_stride, size_t src_stride);
+void v2v_zero(float *dst, size_t n);
+void v2v_reflect(float *y, const float *x, int planes, int h, int w, int v, int pad);
+void v2v_reflect_grad(float *gx, const float *gy, int planes, int h, int w, int v, int pad);
+void v2v_avgpool(float *y, const float *x, int planes, int h, int w, int v, int oh, int ow, int k, int stride, int pad);
+void v2v_avgpool_grad(float *gx, const float *gy, int planes, int h, int w, int v, int oh, int ow, int k, int stride, int pad);
+void v2v_resize(float *y, const float *x, int planes, int h, int w, int v, int oh, int ow, int bilinear);
+void v2v_resize_grad(float *gx, const float *gy, int planes, int h, int w, int v, int oh, int ow, int bilinear);
+
+// warp.c: plain layout.
+void v2v_warp(float *y, const float *x, const float *flow, int n, int c, int h, int w);
+void v2v_warp_grad_image(float *gx, const float *flow, const float *gy, int n, int c, int h, int w);
+void v2v_warp_grad_flow(float *gf, const float *x, const float *flow, const float *gy, int n, int c, int h, int w);
+void v2v_from_bytes(float *y, const uint8_t *x, int n, int h, int w, int oh, int ow, int luma);
+void v2v_to_bytes(uint8_t *y, const float *x, int n, int h, int w, int oh, int ow);
+
+// loss.c: sums run in double precision.
+void v2v_l1(float *out, const float *a, const float *b, size_t n);
+void v2v_l1_grad(float *gx, const float *a, const float *b, const float *g, size_t n);
+void v2v_mse(float *out, const float *x, size_t n, float target);
+void v2v_mse_grad(float *gx, const float *x, const float *g, size_t n, float target);
+void v2v_mean(float *out, const float *x, size_t n);
+void v2v_mean_grad(float *gx, const float *g, size_t n);
+#endif
