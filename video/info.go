@@ -53,11 +53,16 @@ type Info struct {
 	Rate     Rational // average frames a second
 	TimeBase Rational // seconds a tick
 	Times    []int64  // presentation time of every frame in ticks, ascending; may be longer than what decodes
+	Counted  bool     // the container keeps no such times (AVI): they are those of frame numbers
 	Variable bool     // the gaps between Times differ by more than rounding
 	Duration time.Duration
 
-	Audio     int // number of audio streams
-	Subtitles int // number of subtitle streams
+	Start time.Duration // where the earliest stream begins: sound and picture share this clock
+
+	Audio          int      // number of audio streams
+	Subtitles      int      // number of subtitle streams
+	AudioCodecs    []string // their codecs, in order: aac, opus, ...
+	SubtitleCodecs []string // subrip, mov_text, ...
 }
 
 // Frames is the number of frames that the container announces by its packets.
