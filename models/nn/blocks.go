@@ -1,0 +1,96 @@
+package nn
+
+import (
+	"strconv"
+
+	G "gorgonia.org/gorgonia"
+)
+
+// ResBlock is the residual block of vid2vid, pix2pixHD and pix2pix: two 3x3
+// convolutions with reflected padding, normalised, around the identity.
+// Parameters: name.conv_block.1, .2 (norm), .5, .6 (norm).
+func (b *Builder) ResBlock(x *G.Node, name string, kind NormKind) *G.Node {
+	channels := b.channels(name, x)
+	if channels == 0 {
+		return nil
+	}
+	block, reflected := b.In(name+".conv_block."), ConvOptions{Pad: 1, Reflect: true}
+	y := block.Conv(x, "1", channels, 3, reflected)
+	y = block.ReLU(block.Norm(y, "2", kind))
+	y = block.Conv(y, "5", channels, 3, reflected)
+	return b.Add(x, block.Norm(y, "6", kind))
+}
+
+// Sequence builds an nn.Sequential of PyTorch: it numbers the layers as a
+// checkpoint does, those without parameters included.
+type Sequence struct {
+	b    *Builder
+	kind NormKind
+	next int // index of the next layer
+	x    *G.Node
+}
+
+// Sequence starts one at index 0 on x. Parameters: name.0 and on.
+func (b *Builder) Sequence(x *G.Node, name string, kind NormKind) *Sequence {
+	return &Sequence{b: b.In(name + "."), kind: kind, x: x}
+}
+
+// Out is the result so far.
+func (s *Sequence) Out() *G.Node { return s.x }
+
+// layer takes n indices and gives the name of the one at which.
+func (s *Sequence) layer(n, which int) string {
+	name := strconv.Itoa(s.next + which)
+	s.next += n
+	return name
+}
+
+// normReLU is a normalisation and a ReLU, two layers.
+func (s *Sequence) normReLU() *Sequence {
+	s.x = s.b.ReLU(s.b.Norm(s.x, s.layer(2, 0), s.kind))
+	return s
+}
+
+// Stem is four layers: reflected padding, a 7x7 convolution, norm, ReLU.
+func (s *Sequence) Stem(outC int) *Sequence { return s.Head(outC).normReLU() }
+
+// Head is two layers: reflected padding and a 7x7 convolution.
+func (s *Sequence) Head(outC int) *Sequence {
+	s.x = s.b.Conv(s.x, s.layer(2, 1), outC, 7, ConvOptions{Pad: 3, Reflect: true})
+	return s
+}
+
+// Down is three layers: a 3x3 convolution that halves the picture, norm, ReLU.
+func (s *Sequence) Down(outC int) *Sequence {
+	s.x = s.b.Conv(s.x, s.layer(1, 0), outC, 3, ConvOptions{Stride: 2, Pad: 1})
+	return s.normReLU()
+}
+
+// Up is three layers: a transposed 3x3 convolution that doubles the picture,
+// norm, ReLU.
+func (s *Sequence) Up(outC int) *Sequence {
+	s.x = s.b.ConvT(s.x, s.layer(1, 0), outC, 3, ConvTOptions{Stride: 2, Pad: 1, OutPad: 1})
+	return s.normReLU()
+}
+
+// Res is n residual blocks, a layer each.
+func (s *Sequence) Res(n int) *Sequence {
+	for range n {
+		s.x = s.b.ResBlock(s.x, s.layer(1, 0), s.kind)
+	}
+	return s
+}
+
+// Tanh is one layer.
+func (s *Sequence) Tanh() *Sequence {
+	s.next++
+	s.x = s.b.Tanh(s.x)
+	return s
+}
+
+// Sigmoid is one layer.
+func (s *Sequence) Sigmoid() *Sequence {
+	s.next++
+	s.x = s.b.Sigmoid(s.x)
+	return s
+}
