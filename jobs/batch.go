@@ -22,9 +22,10 @@ import (
 // rest is ready as zero.
 type Options struct {
 	OpenReader func(ctx context.Context, path string) (video.Reader, error)
-	// NewWriter opens the output path. Everything unfinished belongs into
-	// partDir, an empty folder on the same file system that is removed when
-	// the clip ends, however it ends.
+	// NewWriter opens the output path; its Commit replaces what stands there.
+	// Everything unfinished belongs into partDir, an empty folder on the same
+	// file system that is removed when the clip ends, however it ends, or when
+	// the next run starts.
 	NewWriter func(ctx context.Context, path, partDir string, info video.Info, w, h int) (video.Writer, error)
 	// NewGenerator makes a worker's own generator, on the worker's locked
 	// thread. It is called before the worker's first clip, and again after a

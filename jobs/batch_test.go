@@ -234,50 +234,51 @@ func TestBatchChecksum(t *testing.T) {
 	}
 }
 
+var failureCases = []struct {
+	name  string
+	files string
+	set   func(b *bench)
+	want  string
+	code  int
+	text  string // in the first failed row's error
+}{
+	{"garbage", "a.mp4=3 b.mp4=no c.mp4=4", nil, "a.mp4:done b.mp4:failed c.mp4:done", ExitSome, "open: in/b.mp4: not a clip"},
+	{"panic in the reader", "a.mp4=3 b.mp4=9+panic c.mp4=4", nil, "a.mp4:done b.mp4:failed c.mp4:done", ExitSome, "decode: panic: reader has a bug"},
+	{"damaged", "a.mp4=3 b.mp4=9+damaged", nil, "a.mp4:done b.mp4:done+damaged", ExitSome, ""},
+	{"damaged, to fail", "a.mp4=3 b.mp4=9+damaged", func(b *bench) { b.o.OnDamage = DamageFail }, "a.mp4:done b.mp4:failed", ExitSome, "decode frame 9: broke off"},
+	{"only unreadable ones", "a.mp4=no b.mp4=0+damaged c.mp4=0", nil, "a.mp4:failed b.mp4:failed c.mp4:failed", ExitUnreadable, "not a clip"},
+	{"missing argument", "a.mp4=3", func(b *bench) { b.plan.Inputs = []string{"in", "nope.mp4"} }, "a.mp4:done nope.mp4:failed", ExitSome, "nope.mp4: no such file"},
+	{"only a missing argument", "", func(b *bench) { b.plan.Inputs = []string{"nope.mp4"} }, "nope.mp4:failed", ExitUnreadable, "nope.mp4: no such file"},
+	{"nothing", "", nil, "", ExitDone, ""},
+	{"generator fails on the second clip and is replaced", "a.mp4=3 b.mp4=9 c.mp4=9", func(b *bench) {
+		b.setGen = func(_, n int, g *fakeGenerator) error {
+			if n == 1 {
+				g.failAt = 5
+			}
+			return nil
+		}
+	}, "a.mp4:done b.mp4:failed c.mp4:done", ExitSome, "generate frame 5: fake trouble"},
+	{"generator panics on every clip", "a.mp4=3 b.mp4=9", func(b *bench) {
+		b.setGen = func(_, _ int, g *fakeGenerator) error { g.panicAt = 2; return nil }
+	}, "a.mp4:failed b.mp4:failed", ExitSome, "generate: panic"},
+	{"writer panics", "a.mp4=3 b.mp4=9", func(b *bench) {
+		b.o.NewWriter = func(context.Context, string, string, video.Info, int, int) (video.Writer, error) { panic("no writer") }
+	}, "a.mp4:failed b.mp4:failed", ExitSome, "start: panic: no writer"},
+	{"writer loses its output", "a.mp4=3", func(b *bench) {
+		b.o.NewWriter = func(context.Context, string, string, video.Info, int, int) (video.Writer, error) {
+			return newFakeWriter(), nil
+		}
+	}, "a.mp4:failed", ExitSome, "commit: the writer left no readable output"},
+	{"fail fast", "a.mp4=3 b.mp4=no c.mp4=4", func(b *bench) { b.o.FailFast = true }, "a.mp4:done b.mp4:failed c.mp4:pending", ExitSome, "not a clip"},
+	{"fail fast before the first", "a.mp4=3", func(b *bench) {
+		b.plan.Inputs, b.o.FailFast = []string{"nope.mp4", "in"}, true
+	}, "a.mp4:pending nope.mp4:failed", ExitUnreadable, "no such file"},
+	{"in a folder that stays empty", "s/t/a.mp4=no b.mp4=3", nil, "b.mp4:done s/t/a.mp4:failed", ExitSome, "not a clip"},
+}
+
 // TestBatchFailures covers the exit codes and that a clip fails alone.
 func TestBatchFailures(t *testing.T) {
-	cases := []struct {
-		name  string
-		files string
-		set   func(b *bench)
-		want  string
-		code  int
-		text  string // in the first failed row's error
-	}{
-		{"garbage", "a.mp4=3 b.mp4=no c.mp4=4", nil, "a.mp4:done b.mp4:failed c.mp4:done", ExitSome, "open: in/b.mp4: not a clip"},
-		{"panic in the reader", "a.mp4=3 b.mp4=9+panic c.mp4=4", nil, "a.mp4:done b.mp4:failed c.mp4:done", ExitSome, "decode: panic: reader has a bug"},
-		{"damaged", "a.mp4=3 b.mp4=9+damaged", nil, "a.mp4:done b.mp4:done+damaged", ExitSome, ""},
-		{"damaged, to fail", "a.mp4=3 b.mp4=9+damaged", func(b *bench) { b.o.OnDamage = DamageFail }, "a.mp4:done b.mp4:failed", ExitSome, "decode frame 9: broke off"},
-		{"only unreadable ones", "a.mp4=no b.mp4=0+damaged c.mp4=0", nil, "a.mp4:failed b.mp4:failed c.mp4:failed", ExitUnreadable, "not a clip"},
-		{"missing argument", "a.mp4=3", func(b *bench) { b.plan.Inputs = []string{"in", "nope.mp4"} }, "a.mp4:done nope.mp4:failed", ExitSome, "nope.mp4: no such file"},
-		{"only a missing argument", "", func(b *bench) { b.plan.Inputs = []string{"nope.mp4"} }, "nope.mp4:failed", ExitUnreadable, "nope.mp4: no such file"},
-		{"nothing", "", nil, "", ExitDone, ""},
-		{"generator fails on the second clip", "a.mp4=3 b.mp4=9 c.mp4=4", func(b *bench) {
-			b.setGen = func(_, n int, g *fakeGenerator) error {
-				if n == 1 {
-					g.failAt = 5
-				}
-				return nil
-			}
-		}, "a.mp4:done b.mp4:failed c.mp4:done", ExitSome, "generate frame 5: fake trouble"},
-		{"generator panics on every clip", "a.mp4=3 b.mp4=9", func(b *bench) {
-			b.setGen = func(_, _ int, g *fakeGenerator) error { g.panicAt = 2; return nil }
-		}, "a.mp4:failed b.mp4:failed", ExitSome, "generate: panic"},
-		{"writer panics", "a.mp4=3 b.mp4=9", func(b *bench) {
-			b.o.NewWriter = func(context.Context, string, string, video.Info, int, int) (video.Writer, error) { panic("no writer") }
-		}, "a.mp4:failed b.mp4:failed", ExitSome, "start: panic: no writer"},
-		{"writer loses its output", "a.mp4=3", func(b *bench) {
-			b.o.NewWriter = func(context.Context, string, string, video.Info, int, int) (video.Writer, error) {
-				return newFakeWriter(), nil
-			}
-		}, "a.mp4:failed", ExitSome, "commit: the writer left no readable output"},
-		{"fail fast", "a.mp4=3 b.mp4=no c.mp4=4", func(b *bench) { b.o.FailFast = true }, "a.mp4:done b.mp4:failed c.mp4:pending", ExitSome, "not a clip"},
-		{"fail fast before the first", "a.mp4=3", func(b *bench) {
-			b.plan.Inputs, b.o.FailFast = []string{"nope.mp4", "in"}, true
-		}, "a.mp4:pending nope.mp4:failed", ExitUnreadable, "no such file"},
-		{"in a folder that stays empty", "s/t/a.mp4=no b.mp4=3", nil, "b.mp4:done s/t/a.mp4:failed", ExitSome, "not a clip"},
-	}
-	for _, c := range cases {
+	for _, c := range failureCases {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t, c.files)
 			if c.set != nil {
@@ -354,116 +355,4 @@ func TestBatchWorkers(t *testing.T) {
 			t.Errorf("%s, %v", statuses(sum), err)
 		}
 	})
-}
-
-// TestBatchInterrupted stops a batch at many moments; the next run ends it.
-func TestBatchInterrupted(t *testing.T) {
-	b := newBench(t, "a.mp4=10 s/b.mp4=10 s/c.mp4=10 t/d.mp4=10")
-	b.o.Workers = 2
-	b.setGen = func(_, _ int, g *fakeGenerator) error { g.slow = time.Millisecond; return nil }
-	want := map[string]string{}
-	for _, n := range []string{"a.mp4", "s/b.mp4", "s/c.mp4", "t/d.mp4"} {
-		want[n] = fakeOutput(10)
-	}
-	interrupted := 0
-	for i := range 12 {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(i)*3*time.Millisecond)
-		sum, err := b.run(ctx)
-		cancel()
-		if sum.Interrupted {
-			interrupted++
-			if ExitCode(sum, err) != ExitInterrupted || err != nil {
-				t.Errorf("exit %d, %v", ExitCode(sum, err), err)
-			}
-		}
-		if sum.Failed != 0 || sum.Done+sum.Skipped+sum.Pending != 4 || sum.Interrupted != (sum.Pending > 0) {
-			t.Errorf("stopped: %s, %+v", statuses(sum), sum)
-		}
-		for name, text := range outputs(t, "out") {
-			if text != want[name] {
-				t.Errorf("%s is half a file: %q", name, text)
-			}
-		}
-	}
-	if interrupted == 0 {
-		t.Error("no run was stopped half way")
-	}
-	_, err := b.run(context.Background())
-	must(t, err)
-	if diff := cmp.Diff(want, outputs(t, "out")); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestBatchLocked(t *testing.T) {
-	b := newBench(t, "a.mp4=3")
-	s, err := openState("out")
-	must(t, err)
-	sum, err := b.run(context.Background())
-	if !errors.Is(err, ErrLocked) || ExitCode(sum, err) != ExitLocked || !strings.Contains(err.Error(), fmt.Sprintf("out (process %d)", os.Getpid())) {
-		t.Errorf("%v, exit %d", err, ExitCode(sum, err))
-	}
-	must(t, s.close())
-	_, err = b.run(context.Background())
-	must(t, err)
-}
-
-// TestBatchLeftovers meets what a killed run leaves, and what is not ours.
-func TestBatchLeftovers(t *testing.T) {
-	b := newBench(t, "a.mp4=3")
-	tree(t, "out", ".v2v/parts/x/part.mp4", ".v2v/parts/.a.mp4.part", "notes.txt", ".a.mp4.part", "b.mp4")
-	_, err := b.run(context.Background())
-	must(t, err)
-	want := []string{".a.mp4.part", ".v2v/clips/" + clipID("a.mp4") + ".json", ".v2v/lock", "a.mp4", "b.mp4", "notes.txt"}
-	if diff := cmp.Diff(want, list(t, "out")); diff != "" {
-		t.Error(diff)
-	}
-}
-
-// TestBatchOldPlan runs a plan that another run has carried out meanwhile.
-func TestBatchOldPlan(t *testing.T) {
-	b := newBench(t, "a.mp4=3 b.mp4=3")
-	p, err := MakePlan(context.Background(), b.plan)
-	must(t, err)
-	_, err = b.run(context.Background())
-	must(t, err)
-	b.write("b.mp4=7")
-	sum, err := b.runPlan(context.Background(), p)
-	must(t, err)
-	if got := statuses(sum); got != "a.mp4:skipped b.mp4:done" {
-		t.Error(got)
-	}
-	if outputs(t, "out")["b.mp4"] != fakeOutput(7) {
-		t.Error("the sidecar of an input that changed after planning is not that of the input converted")
-	}
-}
-
-// TestBatchInputChangesMeanwhile edits an input while it is converted: the next
-// run must see that the output is of the former.
-func TestBatchInputChangesMeanwhile(t *testing.T) {
-	b := newBench(t, "a.mp4=3")
-	open := b.o.OpenReader
-	b.o.OpenReader = func(ctx context.Context, path string) (video.Reader, error) {
-		r, err := open(ctx, path)
-		b.write("a.mp4=12")
-		return r, err
-	}
-	_, err := b.run(context.Background())
-	must(t, err)
-	b.o.OpenReader = open
-	sum, err := b.run(context.Background())
-	must(t, err)
-	if sum.Done != 1 || outputs(t, "out")["a.mp4"] != fakeOutput(12) {
-		t.Errorf("%s: %s", statuses(sum), sum.Rows[0].Reason)
-	}
-}
-
-func TestBatchUnwritable(t *testing.T) {
-	b := newBench(t, "a.mp4=3")
-	must(t, os.WriteFile("file", nil, 0o644))
-	b.plan.OutDir = "file/out"
-	sum, err := b.run(context.Background())
-	if err == nil || !strings.Contains(err.Error(), "prepare output folder: mkdir file") || ExitCode(sum, err) != ExitError {
-		t.Errorf("%v, exit %d", err, ExitCode(sum, err))
-	}
 }

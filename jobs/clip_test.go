@@ -74,46 +74,48 @@ func (r *rig) clean(t *testing.T) {
 	}
 }
 
+var errBroken = fmt.Errorf("broke off: %w", video.ErrDamaged)
+
+var clipCases = []struct {
+	name    string
+	n       int
+	set     func(r *rig)
+	out     int    // frames out
+	first   int64  // PTS of the first
+	err     string // "" for a committed output
+	damaged string
+}{
+	{name: "sound", n: 40, out: 40},
+	{name: "one frame", n: 1, out: 1},
+	{name: "no frames", n: 0, err: "decode: no frames"},
+	{name: "damaged, kept", n: 20, set: func(r *rig) { r.reader.end = errBroken }, out: 20, damaged: "broke off: damaged clip"},
+	{name: "damaged, kept, close complains", n: 20, out: 20, damaged: "broke off: damaged clip",
+		set: func(r *rig) { r.reader.end, r.reader.closeErr = errBroken, errFake }},
+	{name: "damaged, failed", n: 20, err: "decode frame 20: broke off: damaged clip",
+		set: func(r *rig) { r.reader.end, r.clip.OnDamage = errBroken, DamageFail }},
+	{name: "damaged from the start", n: 0, set: func(r *rig) { r.reader.end = errBroken }, err: "decode frame 0: broke off"},
+	{name: "decode fails", n: 3, set: func(r *rig) { r.reader.end = errFake }, err: "decode frame 3: fake trouble"},
+	{name: "decode panics", n: 30, set: func(r *rig) { r.reader.panicAt = 17 }, err: "decode: panic: reader has a bug"},
+	{name: "reader fails at its close", n: 30, set: func(r *rig) { r.reader.closeErr = errFake }, err: "decode: close reader: fake trouble"},
+	{name: "start fails", n: 3, set: func(r *rig) { r.gen.startErr = errFake }, err: "start: generator for 6x4: fake trouble"},
+	{name: "generate fails", n: 30, set: func(r *rig) { r.gen.failAt = 11 }, err: "generate frame 11: fake trouble"},
+	{name: "generate panics", n: 30, set: func(r *rig) { r.gen.panicAt = 11 }, err: "generate: panic: generator has a bug"},
+	{name: "output cannot be opened", n: 30, set: func(r *rig) { r.openW = errFake }, err: "encode: fake trouble"},
+	{name: "encode fails", n: 30, set: func(r *rig) { r.writer.failAt = 5 }, err: "encode frame 5: fake trouble"},
+	{name: "encode panics", n: 30, set: func(r *rig) { r.writer.panicAt = 5 }, err: "encode: panic: writer has a bug"},
+	{name: "commit fails", n: 30, set: func(r *rig) { r.writer.commitErr = errFake }, err: "commit: fake trouble"},
+	{name: "range", n: 30, set: func(r *rig) { r.clip.Start, r.clip.Frames = 10, 7 }, out: 7, first: 100},
+	{name: "range past the end", n: 30, set: func(r *rig) { r.clip.Start, r.clip.Frames = 25, 7 }, out: 5, first: 250},
+	{name: "range stops before the damage", n: 20, out: 20, set: func(r *rig) { r.reader.end, r.clip.Frames = errBroken, 20 }},
+	{name: "range stops a decoder that then complains", n: 20, out: 5,
+		set: func(r *rig) { r.reader.closeErr, r.clip.Frames = errFake, 5 }},
+	{name: "range beyond the clip", n: 30, set: func(r *rig) { r.clip.Start = 31 },
+		err: "decode: the clip ends after 30 frames, before the first one asked for (31)"},
+	{name: "flow for a network that takes none", n: 3, set: func(r *rig) { r.clip.Flow = &fakeFlow{} }, err: "start: flow is measured"},
+}
+
 func TestClip(t *testing.T) {
-	damaged := fmt.Errorf("broke off: %w", video.ErrDamaged)
-	cases := []struct {
-		name    string
-		n       int
-		set     func(r *rig)
-		out     int    // frames out
-		first   int64  // PTS of the first
-		err     string // "" for a committed output
-		damaged string
-	}{
-		{name: "sound", n: 40, out: 40},
-		{name: "one frame", n: 1, out: 1},
-		{name: "no frames", n: 0, err: "decode: no frames"},
-		{name: "damaged, kept", n: 20, set: func(r *rig) { r.reader.end = damaged }, out: 20, damaged: "broke off: damaged clip"},
-		{name: "damaged, kept, close complains", n: 20, out: 20, damaged: "broke off: damaged clip",
-			set: func(r *rig) { r.reader.end, r.reader.closeErr = damaged, errFake }},
-		{name: "damaged, failed", n: 20, err: "decode frame 20: broke off: damaged clip",
-			set: func(r *rig) { r.reader.end, r.clip.OnDamage = damaged, DamageFail }},
-		{name: "damaged from the start", n: 0, set: func(r *rig) { r.reader.end = damaged }, err: "decode frame 0: broke off"},
-		{name: "decode fails", n: 3, set: func(r *rig) { r.reader.end = errFake }, err: "decode frame 3: fake trouble"},
-		{name: "decode panics", n: 30, set: func(r *rig) { r.reader.panicAt = 17 }, err: "decode: panic: reader has a bug"},
-		{name: "reader fails at its close", n: 30, set: func(r *rig) { r.reader.closeErr = errFake }, err: "decode: close reader: fake trouble"},
-		{name: "start fails", n: 3, set: func(r *rig) { r.gen.startErr = errFake }, err: "start: generator for 6x4: fake trouble"},
-		{name: "generate fails", n: 30, set: func(r *rig) { r.gen.failAt = 11 }, err: "generate frame 11: fake trouble"},
-		{name: "generate panics", n: 30, set: func(r *rig) { r.gen.panicAt = 11 }, err: "generate: panic: generator has a bug"},
-		{name: "output cannot be opened", n: 30, set: func(r *rig) { r.openW = errFake }, err: "encode: fake trouble"},
-		{name: "encode fails", n: 30, set: func(r *rig) { r.writer.failAt = 5 }, err: "encode frame 5: fake trouble"},
-		{name: "encode panics", n: 30, set: func(r *rig) { r.writer.panicAt = 5 }, err: "encode: panic: writer has a bug"},
-		{name: "commit fails", n: 30, set: func(r *rig) { r.writer.commitErr = errFake }, err: "commit: fake trouble"},
-		{name: "range", n: 30, set: func(r *rig) { r.clip.Start, r.clip.Frames = 10, 7 }, out: 7, first: 100},
-		{name: "range past the end", n: 30, set: func(r *rig) { r.clip.Start, r.clip.Frames = 25, 7 }, out: 5, first: 250},
-		{name: "range stops before the damage", n: 20, out: 20, set: func(r *rig) { r.reader.end, r.clip.Frames = damaged, 20 }},
-		{name: "range stops a decoder that then complains", n: 20, out: 5,
-			set: func(r *rig) { r.reader.closeErr, r.clip.Frames = errFake, 5 }},
-		{name: "range beyond the clip", n: 30, set: func(r *rig) { r.clip.Start = 31 },
-			err: "decode: the clip ends after 30 frames, before the first one asked for (31)"},
-		{name: "flow for a network that takes none", n: 3, set: func(r *rig) { r.clip.Flow = &fakeFlow{} }, err: "start: flow is measured"},
-	}
-	for _, c := range cases {
+	for _, c := range clipCases {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(c.n)
 			if c.set != nil {

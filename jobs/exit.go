@@ -1,6 +1,9 @@
 package jobs
 
-import "errors"
+import (
+	"context"
+	"errors"
+)
 
 // Exit codes of a batch; users and scripts rely on them.
 const (
@@ -23,7 +26,7 @@ var ErrEmpty = errors.New("no clips found")
 func ExitCode(s Summary, err error) int {
 	var usage *UsageError
 	switch {
-	case s.Interrupted:
+	case s.Interrupted || errors.Is(err, context.Canceled):
 		return ExitInterrupted
 	case errors.As(err, &usage):
 		return ExitUsage

@@ -97,11 +97,11 @@ func MakePlan(ctx context.Context, o PlanOptions) (*Plan, error) {
 		return nil, err
 	}
 	for i := range p.Items {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
 		if it := &p.Items[i]; it.Action != ActionFail {
 			o.decide(ctx, it)
+		}
+		if ctx.Err() != nil { // what was decided may be wrong then
+			return nil, context.Cause(ctx)
 		}
 	}
 	return p, nil

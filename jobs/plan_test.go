@@ -36,61 +36,62 @@ func tree(t interface{ Fatal(...any) }, root string, names ...string) {
 	}
 }
 
+var planCases = []struct {
+	name string
+	tree string
+	args string // "in" where empty
+	o    PlanOptions
+	want string // "input > output", or what the error says after "refused:"
+}{
+	{name: "empty folder", tree: "in/"},
+	{name: "every kind of video", tree: "in/a.mp4 in/b.mkv in/c.MOV in/d.avi in/e.webm in/f.m4v in/g.mpg in/h.mpeg in/i.ts in/j.txt in/k",
+		want: "in/a.mp4>a.mp4 in/b.mkv>b.mp4 in/c.MOV>c.mp4 in/d.avi>d.mp4 in/e.webm>e.mp4 in/f.m4v>f.mp4 in/g.mpg>g.mp4 in/h.mpeg>h.mp4 in/i.ts>i.mp4"},
+	{name: "tree is kept, in natural order", tree: "in/s/clip10.mp4 in/s/clip9.mp4 in/a.mp4 in/t/u/b.mp4",
+		want: "in/a.mp4>a.mp4 in/s/clip9.mp4>s/clip9.mp4 in/s/clip10.mp4>s/clip10.mp4 in/t/u/b.mp4>t/u/b.mp4"},
+	{name: "hidden is skipped", tree: "in/.a.mp4 in/.h/b.mp4 in/c.mp4 in/.v2v/d.mp4", want: "in/c.mp4>c.mp4"},
+	{name: "folders of stills", tree: "in/x/1.png in/x/2.PNG in/y/z/1.jpeg", want: "in/x>x.mp4 in/y/z>y/z.mp4"},
+	{name: "a folder of stills as argument", tree: "shot/1.png", args: "shot", want: "shot>shot.mp4"},
+	{name: "a picture beside a video is its cover", tree: "in/a.mp4 in/cover.jpg", want: "in/a.mp4>a.mp4"},
+	{name: "dots in a folder of stills stay", tree: "in/v1.2/1.png", want: "in/v1.2>v1.2.mp4"},
+	{name: "other extension", tree: "in/a.mp4", o: PlanOptions{Ext: "mkv"}, want: "in/a.mp4>a.mkv"},
+	{name: "pictures out", tree: "in/a.mp4 in/b/1.png", o: PlanOptions{Folders: true}, want: "in/a.mp4>a in/b>b"},
+	{name: "files by name", tree: "in/d/a.mp4 in/b.mkv", args: "in/d/a.mp4 in/b.mkv", want: "in/d/a.mp4>a.mp4 in/b.mkv>b.mp4"},
+	{name: "a file of unknown kind is taken where it is named", tree: "in/a.raw", args: "in/a.raw", want: "in/a.raw>a.mp4"},
+	{name: "glob of files", tree: "in/a1.mp4 in/a2.txt in/b.mp4", args: "in/a*", want: "in/a1.mp4>a1.mp4"},
+	{name: "glob of folders keeps them", tree: "in/p/a.mp4 in/q/a.mp4", args: "in/*", want: "in/p/a.mp4>p/a.mp4 in/q/a.mp4>q/a.mp4"},
+	{name: "glob in the middle", tree: "in/p/a.mp4 in/q/a.mp4 in/q/b.mp4", args: "in/*/a.mp4", want: "in/p/a.mp4>p/a.mp4 in/q/a.mp4>q/a.mp4"},
+	{name: "a name with glob signs", tree: "in/a[1].mp4", args: "in/a[1].mp4", want: "in/a[1].mp4>a[1].mp4"},
+	{name: "the same file twice", tree: "in/a.mp4", args: "in in/a.mp4 in/../in", want: "in/a.mp4>a.mp4"},
+	{name: "links to files are clips, links to folders are not followed", tree: "else/a.mp4 in/b.mp4 in/l.mp4->../else/a.mp4 in/d->../else in/loop->.",
+		want: "in/b.mp4>b.mp4 in/l.mp4>l.mp4"},
+	{name: "a link to a folder as argument", tree: "else/a.mp4 in->else", want: "in/a.mp4>a.mp4"},
+	{name: "output folder below the input", tree: "in/a.mp4 in/out/b.mp4 in/out/.v2v/clips/", o: PlanOptions{OutDir: "in/out"}, want: "in/a.mp4>a.mp4"},
+	{name: "output folder below, by a link", tree: "in/a.mp4 in/real/b.mp4 o->in/real", o: PlanOptions{OutDir: "o"}, want: "in/a.mp4>a.mp4"},
+	{name: "output folder in a glob", tree: "x/a.mp4 out/b.mp4", args: "*/*.mp4", want: "x/a.mp4>x/a.mp4"},
+	{name: "output folder is input", tree: "in/a.avi", o: PlanOptions{OutDir: "in"}, want: "refused:in is both input and output folder"},
+	{name: "no output folder", tree: "in/a.avi", o: PlanOptions{OutDir: "-"}, want: "refused:no output folder"},
+	{name: "output is the input", tree: "in/a.mp4", args: "in/a.mp4", o: PlanOptions{OutDir: "in"}, want: "refused:in/a.mp4 would be written over an input"},
+	{name: "output is another input", tree: "in/a.mp4 in/d/a.avi", args: "in/a.mp4 in/d", o: PlanOptions{OutDir: "in", Exclude: []string{"*.avi"}, Ext: "mp4"},
+		want: "refused:in/a.mp4 would be written over an input"},
+	{name: "two of one stem", tree: "in/a.avi in/a.mov", want: "refused:in/a.avi and in/a.mov would both be written to out/a.mp4"},
+	{name: "two of one name", tree: "p/a.mp4 q/a.mp4", args: "p q", want: "refused:p/a.mp4 and q/a.mp4 would both be written to out/a.mp4"},
+	{name: "stills and video of one name", tree: "in/a.mp4 in/a/1.png", want: "refused:in/a.mp4 and in/a would both"},
+	{name: "outputs in each other", tree: "in/a.mp4 in/a/b.mp4", o: PlanOptions{Folders: true}, want: "refused:the output of in/a/b.mp4 (out/a/b) would lie inside that of in/a.mp4 (out/a)"},
+	{name: "our own folder", tree: ".v2v/1.png", args: ".v2v", o: PlanOptions{Folders: true}, want: "refused:.v2v would be written into .v2v"},
+	{name: "missing", tree: "in/a.mp4", args: "in/a.mp4 in/b.mp4", want: "in/a.mp4>a.mp4 in/b.mp4>b.mp4!"},
+	{name: "broken link", tree: "in/a.mp4 in/b.mp4->c.mp4", want: "in/a.mp4>a.mp4 in/b.mp4>b.mp4!"},
+	{name: "glob without matches", tree: "in/a.mp4", args: "in/b*"},
+	{name: "bad glob", tree: "in/a.mp4", args: "in/b[*", want: "refused:in/b[*: syntax error in pattern"},
+	{name: "include by name", tree: "in/a1.mp4 in/s/a2.mp4 in/s/b.mp4", o: PlanOptions{Include: []string{"a*"}}, want: "in/a1.mp4>a1.mp4 in/s/a2.mp4>s/a2.mp4"},
+	{name: "include by path", tree: "in/s/a.mp4 in/s/t/a.mp4 in/a.mp4", o: PlanOptions{Include: []string{"s/**/a.mp4"}}, want: "in/s/a.mp4>s/a.mp4 in/s/t/a.mp4>s/t/a.mp4"},
+	{name: "exclude a folder", tree: "in/old/a.mp4 in/s/old/b.mp4 in/s/c.mp4", o: PlanOptions{Exclude: []string{"old"}}, want: "in/s/c.mp4>s/c.mp4"},
+	{name: "exclude wins", tree: "in/a.mp4 in/b.mp4", o: PlanOptions{Include: []string{"*"}, Exclude: []string{"b*"}}, want: "in/a.mp4>a.mp4"},
+	{name: "excluding solves a conflict", tree: "in/a.avi in/a.mov", o: PlanOptions{Exclude: []string{"*.mov"}}, want: "in/a.avi>a.mp4"},
+	{name: "bad pattern", tree: "in/a.mp4", o: PlanOptions{Exclude: []string{"s/[/x"}}, want: "refused:pattern"},
+}
+
 func TestPlan(t *testing.T) {
-	cases := []struct {
-		name string
-		tree string
-		args string // "in" where empty
-		o    PlanOptions
-		want string // "input > output", or what the error says after "refused:"
-	}{
-		{name: "empty folder", tree: "in/"},
-		{name: "every kind of video", tree: "in/a.mp4 in/b.mkv in/c.MOV in/d.avi in/e.webm in/f.m4v in/g.mpg in/h.mpeg in/i.ts in/j.txt in/k",
-			want: "in/a.mp4>a.mp4 in/b.mkv>b.mp4 in/c.MOV>c.mp4 in/d.avi>d.mp4 in/e.webm>e.mp4 in/f.m4v>f.mp4 in/g.mpg>g.mp4 in/h.mpeg>h.mp4 in/i.ts>i.mp4"},
-		{name: "tree is kept, in natural order", tree: "in/s/clip10.mp4 in/s/clip9.mp4 in/a.mp4 in/t/u/b.mp4",
-			want: "in/a.mp4>a.mp4 in/s/clip9.mp4>s/clip9.mp4 in/s/clip10.mp4>s/clip10.mp4 in/t/u/b.mp4>t/u/b.mp4"},
-		{name: "hidden is skipped", tree: "in/.a.mp4 in/.h/b.mp4 in/c.mp4 in/.v2v/d.mp4", want: "in/c.mp4>c.mp4"},
-		{name: "folders of stills", tree: "in/x/1.png in/x/2.PNG in/y/z/1.jpeg", want: "in/x>x.mp4 in/y/z>y/z.mp4"},
-		{name: "a folder of stills as argument", tree: "shot/1.png", args: "shot", want: "shot>shot.mp4"},
-		{name: "a picture beside a video is its cover", tree: "in/a.mp4 in/cover.jpg", want: "in/a.mp4>a.mp4"},
-		{name: "dots in a folder of stills stay", tree: "in/v1.2/1.png", want: "in/v1.2>v1.2.mp4"},
-		{name: "other extension", tree: "in/a.mp4", o: PlanOptions{Ext: "mkv"}, want: "in/a.mp4>a.mkv"},
-		{name: "pictures out", tree: "in/a.mp4 in/b/1.png", o: PlanOptions{Folders: true}, want: "in/a.mp4>a in/b>b"},
-		{name: "files by name", tree: "in/d/a.mp4 in/b.mkv", args: "in/d/a.mp4 in/b.mkv", want: "in/d/a.mp4>a.mp4 in/b.mkv>b.mp4"},
-		{name: "a file of unknown kind is taken where it is named", tree: "in/a.raw", args: "in/a.raw", want: "in/a.raw>a.mp4"},
-		{name: "glob of files", tree: "in/a1.mp4 in/a2.txt in/b.mp4", args: "in/a*", want: "in/a1.mp4>a1.mp4"},
-		{name: "glob of folders keeps them", tree: "in/p/a.mp4 in/q/a.mp4", args: "in/*", want: "in/p/a.mp4>p/a.mp4 in/q/a.mp4>q/a.mp4"},
-		{name: "glob in the middle", tree: "in/p/a.mp4 in/q/a.mp4 in/q/b.mp4", args: "in/*/a.mp4", want: "in/p/a.mp4>p/a.mp4 in/q/a.mp4>q/a.mp4"},
-		{name: "a name with glob signs", tree: "in/a[1].mp4", args: "in/a[1].mp4", want: "in/a[1].mp4>a[1].mp4"},
-		{name: "the same file twice", tree: "in/a.mp4", args: "in in/a.mp4 in/../in", want: "in/a.mp4>a.mp4"},
-		{name: "links to files are clips, links to folders are not followed", tree: "else/a.mp4 in/b.mp4 in/l.mp4->../else/a.mp4 in/d->../else in/loop->.",
-			want: "in/b.mp4>b.mp4 in/l.mp4>l.mp4"},
-		{name: "a link to a folder as argument", tree: "else/a.mp4 in->else", want: "in/a.mp4>a.mp4"},
-		{name: "output folder below the input", tree: "in/a.mp4 in/out/b.mp4 in/out/.v2v/clips/", o: PlanOptions{OutDir: "in/out"}, want: "in/a.mp4>a.mp4"},
-		{name: "output folder below, by a link", tree: "in/a.mp4 in/real/b.mp4 o->in/real", o: PlanOptions{OutDir: "o"}, want: "in/a.mp4>a.mp4"},
-		{name: "output folder in a glob", tree: "x/a.mp4 out/b.mp4", args: "*/*.mp4", want: "x/a.mp4>x/a.mp4"},
-		{name: "output folder is input", tree: "in/a.avi", o: PlanOptions{OutDir: "in"}, want: "refused:in is both input and output folder"},
-		{name: "no output folder", tree: "in/a.avi", o: PlanOptions{OutDir: "-"}, want: "refused:no output folder"},
-		{name: "output is the input", tree: "in/a.mp4", args: "in/a.mp4", o: PlanOptions{OutDir: "in"}, want: "refused:in/a.mp4 would be written over an input"},
-		{name: "output is another input", tree: "in/a.mp4 in/d/a.avi", args: "in/a.mp4 in/d", o: PlanOptions{OutDir: "in", Exclude: []string{"*.avi"}, Ext: "mp4"},
-			want: "refused:in/a.mp4 would be written over an input"},
-		{name: "two of one stem", tree: "in/a.avi in/a.mov", want: "refused:in/a.avi and in/a.mov would both be written to out/a.mp4"},
-		{name: "two of one name", tree: "p/a.mp4 q/a.mp4", args: "p q", want: "refused:p/a.mp4 and q/a.mp4 would both be written to out/a.mp4"},
-		{name: "stills and video of one name", tree: "in/a.mp4 in/a/1.png", want: "refused:in/a.mp4 and in/a would both"},
-		{name: "outputs in each other", tree: "in/a.mp4 in/a/b.mp4", o: PlanOptions{Folders: true}, want: "refused:the output of in/a/b.mp4 (out/a/b) would lie inside that of in/a.mp4 (out/a)"},
-		{name: "our own folder", tree: ".v2v/1.png", args: ".v2v", o: PlanOptions{Folders: true}, want: "refused:.v2v would be written into .v2v"},
-		{name: "missing", tree: "in/a.mp4", args: "in/a.mp4 in/b.mp4", want: "in/a.mp4>a.mp4 in/b.mp4>b.mp4!"},
-		{name: "broken link", tree: "in/a.mp4 in/b.mp4->c.mp4", want: "in/a.mp4>a.mp4 in/b.mp4>b.mp4!"},
-		{name: "glob without matches", tree: "in/a.mp4", args: "in/b*"},
-		{name: "bad glob", tree: "in/a.mp4", args: "in/b[*", want: "refused:in/b[*: syntax error in pattern"},
-		{name: "include by name", tree: "in/a1.mp4 in/s/a2.mp4 in/s/b.mp4", o: PlanOptions{Include: []string{"a*"}}, want: "in/a1.mp4>a1.mp4 in/s/a2.mp4>s/a2.mp4"},
-		{name: "include by path", tree: "in/s/a.mp4 in/s/t/a.mp4 in/a.mp4", o: PlanOptions{Include: []string{"s/**/a.mp4"}}, want: "in/s/a.mp4>s/a.mp4 in/s/t/a.mp4>s/t/a.mp4"},
-		{name: "exclude a folder", tree: "in/old/a.mp4 in/s/old/b.mp4 in/s/c.mp4", o: PlanOptions{Exclude: []string{"old"}}, want: "in/s/c.mp4>s/c.mp4"},
-		{name: "exclude wins", tree: "in/a.mp4 in/b.mp4", o: PlanOptions{Include: []string{"*"}, Exclude: []string{"b*"}}, want: "in/a.mp4>a.mp4"},
-		{name: "excluding solves a conflict", tree: "in/a.avi in/a.mov", o: PlanOptions{Exclude: []string{"*.mov"}}, want: "in/a.avi>a.mp4"},
-		{name: "bad pattern", tree: "in/a.mp4", o: PlanOptions{Exclude: []string{"s/[/x"}}, want: "refused:pattern"},
-	}
-	for _, c := range cases {
+	for _, c := range planCases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
 			for _, name := range strings.Fields(c.tree) {
@@ -205,18 +206,7 @@ func TestPlanProperties(t *testing.T) {
 		}
 		o := PlanOptions{Inputs: []string{in}, OutDir: out}
 		p, err := MakePlan(context.Background(), o)
-		want := map[string]bool{}
-		clash := false
-		stems := map[string]bool{}
-		for name := range files {
-			if strings.HasSuffix(name, ".txt") || strings.HasPrefix(name, "out/") || strings.Contains("/"+name, "/.h") {
-				continue
-			}
-			want[filepath.Join(in, name)] = true
-			stem := strings.TrimSuffix(name, filepath.Ext(name))
-			clash = clash || stems[stem]
-			stems[stem] = true
-		}
+		want, clash := wanted(in, files)
 		if clash != (err != nil) {
 			t.Fatalf("two outputs of one name: %v, but the plan says %v", clash, err)
 		}
@@ -245,6 +235,23 @@ func TestPlanProperties(t *testing.T) {
 			t.Fatalf("not planned: %v; %d outputs for %d clips", want, len(rels), len(p.Items))
 		}
 	})
+}
+
+// wanted is the clips among the files of a random tree, and whether two of them
+// have outputs of one name.
+func wanted(in string, files map[string]bool) (want map[string]bool, clash bool) {
+	want = map[string]bool{}
+	stems := map[string]bool{}
+	for name := range files {
+		if strings.HasSuffix(name, ".txt") || strings.HasPrefix(name, "out/") || strings.Contains("/"+name, "/.h") {
+			continue
+		}
+		want[filepath.Join(in, name)] = true
+		stem := strings.TrimSuffix(name, filepath.Ext(name))
+		clash = clash || stems[stem]
+		stems[stem] = true
+	}
+	return want, clash
 }
 
 func TestNaturalIsAnOrder(t *testing.T) {

@@ -63,7 +63,7 @@ func (p printer) take(ctx context.Context, path string) (Fingerprint, error) {
 	var fp Fingerprint
 	ends, full := sha256.New(), sha256.New()
 	if !fi.IsDir() {
-		err = p.add(&fp, ends, full, path, "")
+		err = p.add(ctx, &fp, ends, full, path, "")
 	} else {
 		err = p.folder(ctx, &fp, ends, full, path)
 	}
@@ -83,13 +83,10 @@ func (p printer) folder(ctx context.Context, fp *Fingerprint, ends, full hash.Ha
 		return err
 	}
 	for _, e := range entries {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
 		if e.IsDir() || hidden(e.Name()) {
 			continue
 		}
-		if err := p.add(fp, ends, full, filepath.Join(dir, e.Name()), e.Name()); err != nil {
+		if err := p.add(ctx, fp, ends, full, filepath.Join(dir, e.Name()), e.Name()); err != nil {
 			return err
 		}
 	}
@@ -99,7 +96,10 @@ func (p printer) folder(ctx context.Context, fp *Fingerprint, ends, full hash.Ha
 // add mixes one file in. Files of a folder come with their name, and their
 // content counts only under full: a folder of stills may hold tens of
 // thousands of files, and reading the ends of each would read nearly all.
-func (p printer) add(fp *Fingerprint, ends, full hash.Hash, path, name string) error {
+func (p printer) add(ctx context.Context, fp *Fingerprint, ends, full hash.Hash, path, name string) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -123,7 +123,7 @@ func (p printer) add(fp *Fingerprint, ends, full hash.Hash, path, name string) e
 		fmt.Fprintf(ends, "%d\n", fi.ModTime().UnixNano())
 	}
 	if p.full {
-		if _, err := io.Copy(full, f); err != nil {
+		if err := hashAll(ctx, full, f); err != nil {
 			return fmt.Errorf("read %s: %w", path, err)
 		}
 	}
@@ -136,4 +136,20 @@ func (p printer) add(fp *Fingerprint, ends, full hash.Hash, path, name string) e
 		return fmt.Errorf("read %s: %w", path, err)
 	}
 	return nil
+}
+
+// hashAll reads a file that may be huge, and stops soon after ctx ends.
+func hashAll(ctx context.Context, h hash.Hash, f *os.File) error {
+	for {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		_, err := io.CopyN(h, f, 16<<20)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
