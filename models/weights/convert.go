@@ -16,10 +16,20 @@ func toFloat32(dst []float32, src []byte, t DType) {
 	case F32:
 		copyF32(dst, src)
 	case F16:
+		for ; len(dst) >= 4; src, dst = src[8:], dst[4:] {
+			w, d := le.Uint64(src), (*[4]float32)(dst)
+			d[0], d[1] = fromF16(uint16(w)), fromF16(uint16(w>>16))
+			d[2], d[3] = fromF16(uint16(w>>32)), fromF16(uint16(w>>48))
+		}
 		for i := range dst {
 			dst[i] = fromF16(le.Uint16(src[2*i:]))
 		}
 	case BF16:
+		for ; len(dst) >= 4; src, dst = src[8:], dst[4:] {
+			w, d := le.Uint64(src), (*[4]float32)(dst)
+			d[0], d[1] = math.Float32frombits(uint32(w)<<16), math.Float32frombits(uint32(w)&0xffff0000)
+			d[2], d[3] = math.Float32frombits(uint32(w>>32)<<16), math.Float32frombits(uint32(w>>32)&0xffff0000)
+		}
 		for i := range dst {
 			dst[i] = math.Float32frombits(uint32(le.Uint16(src[2*i:])) << 16)
 		}

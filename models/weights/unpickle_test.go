@@ -71,13 +71,13 @@ func TestPickleRefuses(t *testing.T) {
 		"ccollections\nOrderedDict\nNR.":         "is called",
 		"K\x01Q.":                                "unexpected persistent",
 		"ctorch._utils\n_rebuild_tensor_v2\n)R.": "too few properties",
-		"ctorch._utils\n_rebuild_tensor_v2\n(NNNNtR.":          "unexpected properties",
-		"ctorch._utils\n_rebuild_parameter\n)R.":               "a parameter without a tensor",
-		"ccollections\nOrderedDict\n](]e\x85R.":               "other than pairs",
-		"ccollections\nOrderedDict\nN\x85R.":                   "unexpected",
-		"\x81.":                                                "instruction 0x81",
-		"i":                                                    "instruction 0x69",
-		strings.Repeat("(", maxPickleOps+1) + ".":              "more than",
+		"ctorch._utils\n_rebuild_tensor_v2\n(NNNNtR.": "unexpected properties",
+		"ctorch._utils\n_rebuild_parameter\n)R.":      "a parameter without a tensor",
+		"ccollections\nOrderedDict\n](]e\x85R.":       "other than pairs",
+		"ccollections\nOrderedDict\nN\x85R.":          "unexpected",
+		"\x81.":                                       "instruction 0x81",
+		"i":                                           "instruction 0x69",
+		strings.Repeat("(", maxPickleOps+1) + ".":     "more than",
 		"X\x00\x00\x00\x02" + strings.Repeat("a", 2<<24) + ".": "longer than",
 	} {
 		u := unpickler{find: findGlobal}
@@ -119,6 +119,49 @@ func TestStateDictIsBounded(t *testing.T) {
 	if names, tensors, err := stateDict(last, PTHOptions{}); err != nil || len(names) != 1 || tensors["w"] != leaf {
 		t.Errorf("a repeated name gives %v, %v, %v", names, tensors, err)
 	}
+}
+
+// FuzzPickle reaches the pickle without a container around it: whatever it
+// says, views end within their storage.
+func FuzzPickle(f *testing.F) {
+	legacy, err := os.ReadFile("testdata/pth/legacy.pth")
+	if err != nil {
+		f.Fatal(err)
+	}
+	at := bytes.Index(legacy, []byte("ccollections"))
+	f.Add(legacy[at:])
+	f.Add([]byte("(U\x07storagectorch\nFloatStorage\nU\x01kU\x03cpuK\x08(U\x01vK\x02K\x05ttQ."))
+	f.Add([]byte("ccollections\nOrderedDict\n](U\x01aNe\x85R."))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		storages := map[string]*storage{}
+		u := unpickler{find: findGlobal, persistent: func(id pyTuple) (any, error) { return legacyStorage(id, storages) }}
+		root, _, err := u.unpickle(data)
+		if err != nil {
+			return
+		}
+		_, tensors, err := stateDict(root, PTHOptions{})
+		if err != nil {
+			return
+		}
+		for name, x := range tensors {
+			if x.elements() == 0 {
+				continue
+			}
+			begin, end := x.span()
+			size := x.storage.dtype.Size()
+			if begin < 0 || end <= begin || end > x.storage.numel*size {
+				t.Fatalf("%q spans [%d,%d] of %d elements", name, begin, end, x.storage.numel)
+			}
+			n := 1
+			shape, _ := x.rows()
+			for _, d := range shape {
+				n *= d
+			}
+			if n != x.elements() {
+				t.Fatalf("%q: rows of %v are not %v", name, shape, x.shape)
+			}
+		}
+	})
 }
 
 // FuzzPTH: whatever opens can be read, written as safetensors, and read back
