@@ -65,12 +65,16 @@ func (m *mapping) close() error {
 	return unix.Munmap(data)
 }
 
-// cause drops the operation and the path of a file error: our callers name the
+// cause drops the operation and the paths of a file error: our callers name the
 // path themselves, and a temporary name helps nobody.
 func cause(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
 		return p.Err
+	}
+	var l *os.LinkError
+	if errors.As(err, &l) {
+		return l.Err
 	}
 	return err
 }

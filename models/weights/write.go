@@ -118,13 +118,11 @@ func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, error) 
 				return nil, fmt.Errorf("metadata %q is not UTF-8", k)
 			}
 		}
-		b = append(b, quote(metadataKey)+":"...)
 		m, err := json.Marshal(metadata) // sorts the keys
 		if err != nil {
 			return nil, fmt.Errorf("metadata: %w", err)
 		}
-		b = append(b, m...)
-		b = append(b, ',')
+		b = fmt.Appendf(b, `"%s":%s,`, metadataKey, m)
 	}
 	at := 0
 	names := map[string]bool{metadataKey: true}
@@ -140,8 +138,12 @@ func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, error) 
 		if at+n < at {
 			return nil, errors.New("the tensors together overflow")
 		}
+		name, err := json.Marshal(t.Name)
+		if err != nil {
+			return nil, fmt.Errorf("tensor %q: %w", t.Name, err)
+		}
 		shape := strings.ReplaceAll(fmt.Sprint(append([]int{}, t.Shape...)), " ", ",")
-		b = fmt.Appendf(b, `%s:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]},`, quote(t.Name), t.DType, shape, at, at+n)
+		b = fmt.Appendf(b, `%s:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]},`, name, t.DType, shape, at, at+n)
 		at += n
 	}
 	if b[len(b)-1] == ',' {
@@ -185,15 +187,6 @@ func (t Tensor) check() error {
 		return fmt.Errorf("%s is not floating point: give it as Raw", t.DType)
 	}
 	return nil
-}
-
-// quote is s as JSON; s is known to be UTF-8.
-func quote(s string) string {
-	b, err := json.Marshal(s)
-	if err != nil {
-		panic(fmt.Sprintf("weights: encoding a string: %v", err))
-	}
-	return string(b)
 }
 
 // syncDir makes the rename itself survive a power cut. Some file systems have

@@ -86,6 +86,10 @@ func TestWriteIntoNowhere(t *testing.T) {
 	if !errors.Is(err, os.ErrNotExist) || err.Error() != "writing "+path+": no such file or directory" {
 		t.Errorf("error is %v", err)
 	}
+	folder := t.TempDir()
+	if err := Write(folder, nil, nil); err == nil || err.Error() != "writing "+folder+": file exists" {
+		t.Errorf("a folder in the way gives %v", err)
+	}
 	full := "/dev/full/m.safetensors"
 	if err := Write(full, nil, nil); err == nil || strings.Count(err.Error(), full) != 1 {
 		t.Errorf("error is %v", err)
