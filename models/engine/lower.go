@@ -25,9 +25,10 @@ type Update struct{ Var, New *G.Node }
 type Source struct {
 	Outputs []Named
 	Updates []Update
-	// Constant says which leaves are given at compile time; the others are
-	// inputs, or variables where an Update names them. Nil: none.
-	Constant func(name string) bool
+	// Constant says which leaves are given at compile time, Variable which are
+	// buffers shared with programs that update them; a leaf that an Update
+	// names is a variable anyway, and the others are inputs. Nil: none.
+	Constant, Variable func(name string) bool
 }
 
 // Const is a scalar known when the graph was built.
@@ -149,8 +150,11 @@ func (l *lowering) leaf(n *G.Node) int {
 	if n.Dtype() == tensor.Uint8 {
 		v.Type = U8
 	}
-	if l.src.Constant != nil && l.src.Constant(name) {
+	switch {
+	case l.src.Constant != nil && l.src.Constant(name):
 		v.Role = Constant
+	case l.src.Variable != nil && l.src.Variable(name):
+		v.Role = Variable
 	}
 	out := l.add(v)
 	l.num[n], l.names[name] = out, out
