@@ -238,14 +238,14 @@ func TestClipEvents(t *testing.T) {
 	if last.Kind != KindProgress || last.Clip.Frames != 50 || last.Clip.FPS <= 0 || last.Clip.ETA != 0 {
 		t.Errorf("last event %+v", last.Clip)
 	}
-	if n := len(r.events); n < 3 || n > 10 {
-		t.Errorf("%d events for a quarter of a second", n)
+	if n, most := len(r.events), int(res.Wall/progressEvery.Seconds())+3; n < 3 || n > most {
+		t.Errorf("%d events in %v seconds, want at most %d", n, res.Wall, most)
 	}
 	if !slices.IsSortedFunc(r.events, func(a, b Event) int { return a.Clip.Frames - b.Clip.Frames }) {
 		t.Error("progress went back")
 	}
 	s := res.Stages
-	if s.Generate < 0.25 || s.Generate > res.Wall || s.Decode > s.Generate || s.Encode > s.Generate {
+	if s.Generate < 0.25 || max(s.Generate, s.Decode, s.Encode) > res.Wall {
 		t.Errorf("stages %+v of %v seconds", s, res.Wall)
 	}
 }

@@ -110,6 +110,7 @@ func exitCode(t *testing.T, err error) int {
 func killDir(t *testing.T, clips int) (dir string, want map[string]string) {
 	t.Helper()
 	dir, want = t.TempDir(), map[string]string{}
+	tree(t, dir, "out/") // a run may be killed before it gets to make it
 	for i := range clips {
 		name := fmt.Sprintf("s%d/c%d.mp4", i%3, i)
 		tree(t, dir, "in/"+name)
