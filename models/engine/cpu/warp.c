@@ -112,6 +112,6 @@ void v2v_to_bytes(uint8_t *y, const float *x, int n, int h, int w, int oh, int o
 					float t = (x[((size_t)b * 3 + k) * hw + (size_t)i * w + j] + 1) * 127.5f;
 					t = t > 0 ? t : 0;
 					t = t < 255 ? t : 255;
-					y[(((size_t)b * oh + i) * ow + j) * 3 + k] = (uint8_t)(t + 0.5f);
+					y[(((size_t)b * oh + i) * ow + j) * 3 + k] = (uint8_t)lrintf(t);
 				}
 }
