@@ -65,8 +65,9 @@ func (e *Extractor) WarmUp() int {
 }
 
 // Learn shows the extractor a frame without asking for a result: the mask
-// learns its background, quant the colours of its palette. Without it both
-// learn while they work, from the first frame on. src stays the caller's.
+// learns its background, quant the colours of its palette. Without it the
+// mask is black for the first WarmUp frames, and the palette is the first
+// frame's. src stays the caller's.
 func (e *Extractor) Learn(src *video.Frame) error {
 	if e.stage == nil {
 		return fmt.Errorf("learn %s: %w", e.kind, errClosed)

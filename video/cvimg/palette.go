@@ -127,10 +127,12 @@ func distance(a, b [3]float64) float64 {
 }
 
 // stick is how much nearer, in levels of colour distance, another colour of
-// the palette must be before a pixel changes from the one it had: twice the
-// noise that a smoothed frame of compressed video still shows, so still
-// things do not flicker between two colours that fit equally well.
-const stick = 6
+// the palette must be before a pixel changes from the one it had, so that
+// still things do not flicker between two colours that fit equally well.
+// Measured on a still scene with 3 levels of noise, 1.2% of the pixels change
+// a frame at 0, 0.2% at 6, 0.04% at 9; on vtest.avi 9 leaves the people's own
+// motion.
+const stick = 9
 
 // labeler gives every pixel a colour of a fixed palette, frame after frame.
 type labeler struct {

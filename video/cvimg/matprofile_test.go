@@ -1,0 +1,19 @@
+//go:build cgo && matprofile
+
+package cvimg
+
+import (
+	"testing"
+
+	"gocv.io/x/gocv"
+)
+
+// TestMatsAreCounted asks gocv itself for the Mats that are still open. It
+// needs -tags matprofile, which compiles gocv a second time.
+func TestMatsAreCounted(t *testing.T) {
+	before := gocv.MatProfile.Count()
+	everything(t)
+	if left := gocv.MatProfile.Count() - before; left != 0 {
+		t.Errorf("%d Mats are open after Close", left)
+	}
+}
