@@ -20,8 +20,9 @@ const maxSide = 1 << 16
 type probeJSON struct {
 	Streams []streamJSON `json:"streams"`
 	Format  struct {
-		Name  string `json:"format_name"`
-		Start string `json:"start_time"`
+		Name     string `json:"format_name"`
+		Start    string `json:"start_time"`
+		Duration string `json:"duration"`
 	} `json:"format"`
 }
 
@@ -40,6 +41,8 @@ type streamJSON struct {
 	RRate       string         `json:"r_frame_rate"`
 	AvgRate     string         `json:"avg_frame_rate"`
 	TimeBase    string         `json:"time_base"`
+	Duration    string         `json:"duration"`
+	Frames      string         `json:"nb_frames"`
 	Disposition map[string]int `json:"disposition"`
 	SideData    []struct {
 		Rotation *float64 `json:"rotation"`
@@ -48,13 +51,13 @@ type streamJSON struct {
 
 // parseStreams reads ffprobe's JSON: all of Info but the path and the times.
 // Rate is the fraction that the file claims until the times confirm it.
-func parseStreams(b []byte) (video.Info, error) {
+func parseStreams(b []byte) (video.Info, claim, error) {
 	var p probeJSON
 	if err := json.Unmarshal(b, &p); err != nil {
-		return video.Info{}, fmt.Errorf("read ffprobe's answer: %w", err)
+		return video.Info{}, claim{}, fmt.Errorf("read ffprobe's answer: %w", err)
 	}
 	if p.Format.Name == "tty" { // ffmpeg draws any .txt as a picture
-		return video.Info{}, errors.New("is a text file, not a video")
+		return video.Info{}, claim{}, errors.New("is a text file, not a video")
 	}
 	var info video.Info
 	var v *streamJSON
@@ -70,12 +73,25 @@ func parseStreams(b []byte) (video.Info, error) {
 	}
 	info.Audio, info.Subtitles = len(info.AudioCodecs), len(info.SubtitleCodecs)
 	if v == nil {
-		return video.Info{}, fmt.Errorf("%w: the file has no video stream (%d audio)", video.ErrNoFrames, info.Audio)
+		return video.Info{}, claim{}, fmt.Errorf("%w: the file has no video stream (%d audio)", video.ErrNoFrames, info.Audio)
 	}
 	if start, err := strconv.ParseFloat(p.Format.Start, 64); err == nil && math.Abs(start) < 1e9 {
 		info.Start = time.Duration(math.Round(start*1e6)) * time.Microsecond
 	}
-	return info, addVideo(&info, v)
+	err := addVideo(&info, v)
+	c := claim{duration: positive(v.Duration), frames: int(positive(v.Frames)), rate: info.Rate}
+	if c.duration == 0 {
+		c.duration = positive(p.Format.Duration)
+	}
+	return info, c, err
+}
+
+// positive reads a number of modest size; anything else is 0.
+func positive(s string) float64 {
+	if v, err := strconv.ParseFloat(s, 64); err == nil && v > 0 && v < 1e9 {
+		return v
+	}
+	return 0
 }
 
 func addVideo(info *video.Info, v *streamJSON) error {

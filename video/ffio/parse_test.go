@@ -54,7 +54,7 @@ func TestParseStreams(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			want := base
 			tt.change(&want)
-			got, err := parseStreams([]byte(head(tt.fields)))
+			got, _, err := parseStreams([]byte(head(tt.fields)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -74,11 +74,11 @@ func TestParseStreamsRefuses(t *testing.T) {
 		{"huge", strings.Replace(head(""), `"width":64`, `"width":9999999`, 1), "9999999"},
 		{"no clock", strings.Replace(head(""), "1/12800", "0/0", 1), "clock"},
 	} {
-		if _, err := parseStreams([]byte(tt.json)); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, _, err := parseStreams([]byte(tt.json)); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v", tt.name, err)
 		}
 	}
-	if _, err := parseStreams([]byte(`{"streams":[]}`)); !errors.Is(err, video.ErrNoFrames) {
+	if _, _, err := parseStreams([]byte(`{"streams":[]}`)); !errors.Is(err, video.ErrNoFrames) {
 		t.Errorf("nothing inside: %v", err)
 	}
 }
@@ -124,7 +124,7 @@ func TestTimes(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			i := video.Info{TimeBase: tt.tb, Rate: tt.rate}
-			if err := addTimes(&i, []byte(tt.packets)); err != nil {
+			if _, err := addTimes(&i, []byte(tt.packets)); err != nil {
 				t.Fatal(err)
 			}
 			if !slices.Equal(i.Times, tt.times) || i.Rate != tt.wantRate || i.Variable != tt.variable || i.Counted != tt.counted {
@@ -134,6 +134,34 @@ func TestTimes(t *testing.T) {
 				t.Errorf("duration %v, want %v", i.Duration, tt.duration)
 			}
 		})
+	}
+}
+
+func TestMissing(t *testing.T) {
+	clip := func() video.Info {
+		return video.Info{TimeBase: video.Rational{Num: 1, Den: 100}, Rate: video.Rational{Num: 25, Den: 1}, Times: []int64{0, 4, 8, 12}}
+	}
+	for _, tt := range []struct {
+		name   string
+		c      claim
+		hidden int
+		want   int
+	}{
+		{"whole", claim{frames: 4, duration: 0.16}, 0, 4},
+		{"cut mp4", claim{frames: 6, duration: 0.24, broken: true}, 0, 6},
+		{"cut matroska", claim{duration: 0.4, broken: true}, 0, 10},
+		{"AVI repeats frames", claim{frames: 40, duration: 0.16}, 36, 4},
+		{"cut avi", claim{frames: 6, duration: 0.16}, 0, 6},
+		{"long sound", claim{duration: 0.4}, 0, 4},
+		{"an edit list hides two", claim{frames: 6, duration: 0.16}, 2, 4},
+		{"a lying header", claim{duration: 9e8, broken: true}, 0, 4},
+	} {
+		i := clip()
+		tt.c.rate = i.Rate
+		tt.c.addMissing(&i, tt.hidden)
+		if i.Frames() != tt.want || !slices.IsSorted(i.Times) {
+			t.Errorf("%s: %d frames, want %d", tt.name, i.Frames(), tt.want)
+		}
 	}
 }
 
@@ -147,10 +175,18 @@ func FuzzProbe(f *testing.F) {
 		f.Add(out, "0,0,512,10,K_")
 	}
 	f.Fuzz(func(t *testing.T, json, csv string) {
-		i, err := parseStreams([]byte(json))
-		if err != nil || addTimes(&i, []byte(csv)) != nil {
+		i, c, err := parseStreams([]byte(json))
+		if err != nil {
 			return
 		}
+		hidden, err := addTimes(&i, []byte(csv))
+		if err != nil {
+			return
+		}
+		c.broken = len(csv)%2 == 0
+		c.frames = min(c.frames, 1000) // a promise of millions is kept, slowly
+		c.duration = min(c.duration, 1000)
+		c.addMissing(&i, hidden)
 		if i.Width <= 0 || i.Height <= 0 || i.TimeBase.Num <= 0 || i.TimeBase.Den <= 0 || i.Rate.Num <= 0 || i.Rate.Den <= 0 ||
 			i.Frames() == 0 || !slices.IsSorted(i.Times) || i.SampleAspect.Num <= 0 || i.BitDepth <= 0 {
 			t.Errorf("accepted %+v", i)

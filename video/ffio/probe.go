@@ -26,23 +26,26 @@ func probe(ctx context.Context, path string) (video.Info, error) {
 		return video.Info{}, err
 	}
 	args := []string{"-loglevel", "level+error", "-protocol_whitelist", "file,pipe"}
-	head, err := ffprobe(ctx, append(args[:4:4], "-of", "json", "-show_streams", "-show_format", fileURL(path)))
+	head, _, err := ffprobe(ctx, append(args[:4:4], "-of", "json", "-show_streams", "-show_format", fileURL(path)))
 	if err != nil {
 		return video.Info{}, err
 	}
-	info, err := parseStreams(head)
+	info, claim, err := parseStreams(head)
 	if err != nil {
 		return video.Info{}, err
 	}
 	info.Path = path
-	packets, err := ffprobe(ctx, append(args[:4:4], "-of", "csv=p=0", "-select_streams", "V:0",
+	packets, errs, err := ffprobe(ctx, append(args[:4:4], "-of", "csv=p=0", "-select_streams", "V:0",
 		"-show_entries", "packet=pts,dts,duration,size,flags", fileURL(path)))
 	if err != nil {
 		return video.Info{}, err
 	}
-	if err := addTimes(&info, packets); err != nil {
+	hidden, err := addTimes(&info, packets)
+	if err != nil {
 		return video.Info{}, err
 	}
+	claim.broken = errs > 0
+	claim.addMissing(&info, hidden)
 	return info, nil
 }
 
@@ -66,26 +69,28 @@ func checkInput(path string) error {
 // fileURL keeps names like "-x.mp4" or "http:x.mp4" from being anything but files.
 func fileURL(path string) string { return "file:" + path }
 
-// ffprobe runs to the end and returns what it printed.
-func ffprobe(ctx context.Context, args []string) ([]byte, error) {
+// ffprobe runs to the end and returns what it printed and the number of errors
+// that it met in the file.
+func ffprobe(ctx context.Context, args []string) (out []byte, errs int, err error) {
 	r, w, err := pipe()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer r.Close()
 	c, err := startChild("ffprobe", args, files{stdout: w})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	stop := context.AfterFunc(ctx, c.kill)
 	defer stop()
-	var out bytes.Buffer
-	_, copyErr := io.Copy(&out, r)
+	var b bytes.Buffer
+	_, copyErr := io.Copy(&b, r)
 	if err := c.wait(ctx); err != nil {
 		if ctx.Err() != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		return nil, fmt.Errorf("not a video that ffmpeg can read (%w)", c.failure(err))
+		return nil, 0, fmt.Errorf("not a video that ffmpeg can read (%w)", c.failure(err))
 	}
-	return out.Bytes(), copyErr
+	errs, _ = c.stderr.broken()
+	return b.Bytes(), errs, copyErr
 }

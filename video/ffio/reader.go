@@ -100,7 +100,7 @@ func decodeArgs(i video.Info, filter string) []string {
 		args = append(args, "-noautorotate") // an odd angle stays as it was filmed
 	}
 	return append(args, "-i", fileURL(i.Path), "-map", "0:V:0", "-copyts", "-fps_mode", "passthrough",
-		"-vf", clock+","+filter, "-f", "rawvideo", "pipe:1")
+		"-enc_time_base", fmt.Sprintf("%d/%d", i.TimeBase.Num, i.TimeBase.Den), "-vf", clock+","+filter, "-f", "rawvideo", "pipe:1")
 }
 
 // Info describes the clip.
@@ -159,7 +159,7 @@ func (r *Reader) stamp(f *video.Frame) error {
 			pts = t[r.n]
 		}
 		if r.n > 0 && pts <= r.last {
-			pts = r.last + r.gap()
+			pts = r.last + frameTicks(&r.info, 1)
 		}
 	}
 	f.PTS, r.last = pts, pts
@@ -180,12 +180,6 @@ func (r *Reader) printed() (pts int64, ok bool) {
 		}
 	}
 	return 0, false
-}
-
-// gap is one frame in ticks, at least one.
-func (r *Reader) gap() int64 {
-	i := r.info
-	return max(1, rescale(1, i.Rate.Den*i.TimeBase.Den, i.Rate.Num*i.TimeBase.Num))
 }
 
 // end decides what the end of the child's output means.

@@ -44,7 +44,9 @@ func (l *stderrLog) Write(p []byte) (int, error) {
 
 var (
 	levelTag = regexp.MustCompile(`\[(error|fatal|panic)\] `)
-	prefix   = regexp.MustCompile(`^(\[[^\]]*\] )+`)
+	// benign errors come from ffmpeg's own end of the pipe, not from the clip.
+	benign = regexp.MustCompile(`non monotonically increasing dts to muxer`)
+	prefix = regexp.MustCompile(`^(\[[^\]]*\] )+`)
 )
 
 func (l *stderrLog) line(s string) {
@@ -54,7 +56,7 @@ func (l *stderrLog) line(s string) {
 	if strings.TrimSpace(s) == "" {
 		return
 	}
-	bad := levelTag.MatchString(s)
+	bad := levelTag.MatchString(s) && !benign.MatchString(s)
 	s = prefix.ReplaceAllString(s, "")
 	if bad {
 		l.errors++

@@ -15,6 +15,7 @@ func TestStderrLog(t *testing.T) {
 	}{
 		{"silent", "", "", 0, false},
 		{"first error wins", "[warning] hm\n[h264 @ 0x55] [error] bad MB\n[error] later\n", "bad MB", 2, false},
+		{"benign", "[rawvideo @ 0x5] [error] Application provided invalid, non monotonically increasing dts to muxer in stream 0: 2 >= 2\n[error] real\n", "real", 1, false},
 		{"no level", "Killed\n", "Killed", 0, false},
 		{"no newline", "[fatal] gone", "gone", 0, false},
 		{"progress", "frame=1\rframe=2\r[error] x\n", "x", 1, false},

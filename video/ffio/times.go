@@ -14,16 +14,58 @@ import (
 	"github.com/v2v/v2v/video"
 )
 
+// claim is what a file's header says of its picture, which a broken file does
+// not keep.
+type claim struct {
+	frames   int            // including those never shown; 0 where the header is silent
+	rate     video.Rational // at which it counts them
+	duration float64        // in seconds, of the picture or else of everything
+	broken   bool           // the file could not be read without errors
+}
+
+// maxMissing bounds how many frames a header may invent.
+const maxMissing = 10_000_000
+
+// addMissing appends the times of the frames that the header promises and the
+// file does not hold, at the clip's rate. Headers err and durations round, so a
+// shorter file is believed unless its frame count, or an error, speaks too.
+func (c claim) addMissing(info *video.Info, hidden int) {
+	n, rate := info.Frames(), info.Rate.Float()
+	promised := c.duration
+	switch {
+	case c.frames > n+hidden: // AVI counts frames that are repeated and have no packet
+		if c.rate.Num > 0 {
+			promised = max(promised, float64(c.frames-hidden)/c.rate.Float())
+		}
+	case c.frames > 0 || !c.broken:
+		return
+	}
+	there := float64(info.Times[n-1]-info.Times[0])*info.TimeBase.Float() + 1/rate
+	missing := int(math.Round((promised - there) * rate))
+	if missing < 1 || missing > maxMissing {
+		return
+	}
+	last := info.Times[n-1]
+	for i := range int64(missing) {
+		info.Times = append(info.Times, last+frameTicks(info, i+1))
+	}
+	info.Duration += time.Duration(float64(missing) / rate * float64(time.Second))
+}
+
+// frameTicks is n frames in ticks, at least n.
+func frameTicks(info *video.Info, n int64) int64 {
+	return max(n, rescale(n, info.Rate.Den*info.TimeBase.Den, info.Rate.Num*info.TimeBase.Num))
+}
+
 type packet struct {
 	pts, dts, dur  int64
 	hasPTS, hasDTS bool
 }
 
 // parsePackets reads ffprobe's lines of pts, dts, duration, size and flags. It
-// leaves out packets that show nothing: those that an edit list cuts off, and
-// the empty ones by which AVI repeats a frame.
-func parsePackets(b []byte) ([]packet, error) {
-	var ps []packet
+// leaves out packets that show nothing, which hidden counts: those that an edit
+// list cuts off, and the empty ones by which AVI repeats a frame.
+func parsePackets(b []byte) (ps []packet, hidden int, err error) {
 	sc := bufio.NewScanner(bytes.NewReader(b))
 	for sc.Scan() {
 		f := strings.Split(sc.Text(), ",")
@@ -31,9 +73,10 @@ func parsePackets(b []byte) ([]packet, error) {
 			if strings.Trim(sc.Text(), ",") == "" {
 				continue // side data leaves empty lines
 			}
-			return nil, fmt.Errorf("read ffprobe's packets: odd line %q", sc.Text())
+			return nil, 0, fmt.Errorf("read ffprobe's packets: odd line %q", sc.Text())
 		}
 		if f[3] == "0" || strings.Contains(f[4], "D") {
+			hidden++
 			continue
 		}
 		var p packet
@@ -43,9 +86,9 @@ func parsePackets(b []byte) ([]packet, error) {
 		ps = append(ps, p)
 	}
 	if err := sc.Err(); err != nil {
-		return nil, fmt.Errorf("read ffprobe's packets: %w", err)
+		return nil, 0, fmt.Errorf("read ffprobe's packets: %w", err)
 	}
-	return ps, nil
+	return ps, hidden, nil
 }
 
 func tick(s string) (int64, bool) {
@@ -57,24 +100,24 @@ func tick(s string) (int64, bool) {
 const maxTick = int64(1) << 61
 
 // addTimes sets what the packets tell: times, rate, whether it varies, and the
-// duration.
-func addTimes(info *video.Info, csv []byte) error {
-	ps, err := parsePackets(csv)
+// duration. It returns the number of packets that are never shown.
+func addTimes(info *video.Info, csv []byte) (hidden int, err error) {
+	ps, hidden, err := parsePackets(csv)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if len(ps) == 0 {
-		return fmt.Errorf("%w: the video stream is empty", video.ErrNoFrames)
+		return 0, fmt.Errorf("%w: the video stream is empty", video.ErrNoFrames)
 	}
 	times, last := presentation(ps, info)
 	info.Times = times
 	measureRate(info)
 	if last <= 0 {
-		last = max(1, rescale(1, info.Rate.Den*info.TimeBase.Den, info.Rate.Num*info.TimeBase.Num))
+		last = frameTicks(info, 1)
 	}
 	ticks := times[len(times)-1] - times[0] + last
 	info.Duration = time.Duration(float64(ticks) * info.TimeBase.Float() * float64(time.Second))
-	return nil
+	return hidden, nil
 }
 
 // presentation sorts the packets into the order of showing and returns the

@@ -58,7 +58,7 @@ func (w *Writer) open(source *video.Info) error {
 	if err := checkOutput(w.plan.Path, source, w.overwrite); err != nil {
 		return err
 	}
-	if err := claim(w.part, w.plan.Path); err != nil {
+	if err := claimPart(w.part, w.plan.Path); err != nil {
 		return err
 	}
 	r, in, err := pipe()
@@ -98,9 +98,9 @@ func checkOutput(path string, source *video.Info, overwrite bool) error {
 	return nil
 }
 
-// claim makes the part file, which shows whether its folder can be written, and
+// claimPart makes the part file, which shows whether its folder can be written, and
 // sees to it that a rename will reach the final name.
-func claim(part, final string) error {
+func claimPart(part, final string) error {
 	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return fmt.Errorf("folder %q: %w", filepath.Dir(part), plain(err))
