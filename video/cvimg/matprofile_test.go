@@ -11,9 +11,11 @@ import (
 // TestMatsAreCounted asks gocv itself for the Mats that are still open. It
 // needs -tags matprofile, which compiles gocv a second time.
 func TestMatsAreCounted(t *testing.T) {
-	before := gocv.MatProfile.Count()
-	everything(t)
-	if left := gocv.MatProfile.Count() - before; left != 0 {
-		t.Errorf("%d Mats are open after Close", left)
+	for name, use := range natives(t) {
+		before := gocv.MatProfile.Count()
+		use()
+		if left := gocv.MatProfile.Count() - before; left != 0 {
+			t.Errorf("%s: %d Mats are open after Close", name, left)
+		}
 	}
 }
