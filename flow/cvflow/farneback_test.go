@@ -130,6 +130,30 @@ func TestBackwardWarpPredictsRealFrame(t *testing.T) {
 	}
 }
 
+// TestWarpErrorOfRealClip: measured on a real clip, the clip itself scores far
+// lower than a copy of it that flickers by 12 levels, and the copy's error is
+// the flicker's own on top.
+func TestWarpErrorOfRealClip(t *testing.T) {
+	m := flow.NewWarpErrorMeter(newEstimator(t, Options{}))
+	for i, real := range clip(t, 20, 8, 192, 144) {
+		flickering := video.NewFrame(real.W, real.H)
+		for k, v := range real.Pix {
+			flickering.Pix[k] = byte(24 + int(v)*4/5 + 12*(i%2))
+		}
+		if err := m.Add(context.Background(), real, real, flickering); err != nil {
+			t.Fatal(err)
+		}
+	}
+	real, flickering := m.Result(0), m.Result(1)
+	t.Logf("real %.6f, flickering %.6f, visible %.3f", real.Mean, flickering.Mean, real.Visible)
+	if want := real.Mean*16/25 + 12.*12/(255*255); math.Abs(flickering.Mean-want) > 0.1*want {
+		t.Errorf("the flickering copy's error is %.6f, want about %.6f", flickering.Mean, want)
+	}
+	if real.Mean > 0.001 || real.Visible < 0.9 {
+		t.Errorf("the clip's own error is %.6f with %.3f visible, want below 0.001 and above 0.9", real.Mean, real.Visible)
+	}
+}
+
 func psnr(a, b *video.Frame) float64 {
 	var sum float64
 	for i, v := range a.Pix {
