@@ -83,4 +83,3 @@ func rss(t *testing.T) int {
 	}
 	return resident * os.Getpagesize()
 }
-
