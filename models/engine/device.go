@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"gorgonia.org/tensor"
 )
@@ -45,6 +46,19 @@ type Executable interface {
 	// binding it as another program's input copies nothing.
 	Output(i int) Buffer
 	Close() error
+}
+
+// Timing is what one step of an executable has cost since it was profiled.
+type Timing struct {
+	Name  string
+	Total time.Duration
+}
+
+// Profiler is an Executable that can time its steps. Profile starts counting
+// anew, or stops; Timings are in the order of execution.
+type Profiler interface {
+	Profile(on bool)
+	Timings() []Timing
 }
 
 // Precision is what convolutions compute in.

@@ -56,15 +56,18 @@ static int filter_md(dnnl_memory_desc_t *md, const v2v_conv_spec *s, int layout)
 // between them where they differ.
 typedef struct {
 	dnnl_memory_desc_t user, prim;
-	dnnl_memory_t user_mem, prim_mem;
-	void *user_at, *prim_at;
+	dnnl_memory_t user_mem, prim_mem, inner_mem; // inner: prim_mem seen with the caller's channels
+	void *user_at, *prim_at, *inner_at;
 	dnnl_primitive_t reorder;
 	size_t at, bytes; // in scratch
 	int arg, out;
 } operand;
 
+static int up(int n, int block) { return (n + block - 1) / block * block; }
+
 struct v2v_conv {
 	v2v_conv_spec s;
+	int o, c; // channels that the primitive sees: the caller's, or whole blocks
 	dnnl_primitive_desc_t pd;
 	dnnl_primitive_t prim;
 	operand x[3]; // source, weights, destination
@@ -99,11 +102,13 @@ static int describe(v2v_conv *c) {
 	int st = 0, deconv = s->kind == V2V_DECONV;
 	dnnl_alg_kind_t alg = s->winograd ? dnnl_convolution_winograd : dnnl_convolution_direct;
 
-	// Where the caller's memory is plain, the primitive may choose.
-	TRY(md4(&src, s->n, s->c, s->h, s->w, tag_of(s->src == V2V_PLAIN ? V2V_ANY : s->src, s->block)));
-	TRY(md4(&dst, s->n, s->o, s->oh, s->ow, tag_of(s->dst == V2V_PLAIN ? V2V_ANY : s->dst, s->block)));
-	TRY(md4(&wei, s->o, s->c, s->kh, s->kw, dnnl_format_tag_any));
-	dnnl_dims_t o = {s->o};
+	// Where the caller's memory is plain, the primitive may choose, unless the
+	// channels were made up to whole blocks.
+	int free_src = s->src == V2V_PLAIN && c->c == s->c, free_dst = s->dst == V2V_PLAIN && c->o == s->o;
+	TRY(md4(&src, s->n, c->c, s->h, s->w, tag_of(free_src ? V2V_ANY : V2V_BLOCKED, s->block)));
+	TRY(md4(&dst, s->n, c->o, s->oh, s->ow, tag_of(free_dst ? V2V_ANY : V2V_BLOCKED, s->block)));
+	TRY(md4(&wei, c->o, c->c, s->kh, s->kw, dnnl_format_tag_any));
+	dnnl_dims_t o = {c->o};
 	TRY(dnnl_memory_desc_init_by_tag(&bias, 1, o, dnnl_f32, dnnl_a));
 	dnnl_memory_desc_t *b = s->bias ? &bias : NULL;
 	TRY(dnnl_primitive_attr_create(&attr));
@@ -134,6 +139,7 @@ done:
 
 static int link_operand(v2v_conv *c, operand *x, const dnnl_memory_desc_t *user, dnnl_query_t what, int arg, int out) {
 	int st = 0;
+	dnnl_memory_desc_t inner;
 	x->user = *user;
 	x->arg = arg;
 	x->out = out;
@@ -142,10 +148,15 @@ static int link_operand(v2v_conv *c, operand *x, const dnnl_memory_desc_t *user,
 	if (dnnl_memory_desc_equal(&x->user, &x->prim) || (what == dnnl_query_weights_md && c->s.prepacked)) return 0;
 	TRY(dnnl_memory_create(&x->user_mem, &x->user, the_engine(), DNNL_MEMORY_NONE));
 	dnnl_primitive_desc_t rd;
-	const dnnl_memory_desc_t *from = out ? &x->prim : &x->user, *to = out ? &x->user : &x->prim;
+	// The caller's channels inside whole blocks: the reorder in fills the rest
+	// with zeros, the reorder out drops it.
+	inner = x->prim;
+	memcpy(inner.dims, x->user.dims, sizeof inner.dims);
+	const dnnl_memory_desc_t *from = out ? &inner : &x->user, *to = out ? &x->user : &inner;
 	TRY(dnnl_reorder_primitive_desc_create(&rd, from, the_engine(), to, the_engine(), NULL));
 	st = (int)dnnl_primitive_create(&x->reorder, rd);
 	dnnl_primitive_desc_destroy(rd);
+	if (!st) st = (int)dnnl_memory_create(&x->inner_mem, &inner, the_engine(), DNNL_MEMORY_NONE);
 	x->bytes = dnnl_memory_desc_get_size(&x->prim);
 done:
 	return st;
@@ -155,8 +166,19 @@ int v2v_conv_new(v2v_conv **out, const v2v_conv_spec *s) {
 	v2v_conv *c = calloc(1, sizeof *c);
 	int st = 0;
 	c->s = *s;
+	c->o = s->o, c->c = s->c;
 	*out = NULL;
-	TRY(describe(c));
+	st = describe(c);
+	// oneDNN has gradients for ragged channels only as a reference, a thousand
+	// times slower; made up to whole blocks they are fast.
+	int backward = s->kind == V2V_BWD_DATA || s->kind == V2V_BWD_WEIGHTS;
+	if (backward && (st || strncmp(v2v_conv_impl(c), "ref", 3) == 0) && (s->o % s->block || s->c % s->block)) {
+		if (c->pd) dnnl_primitive_desc_destroy(c->pd);
+		c->pd = NULL;
+		c->o = up(s->o, s->block), c->c = up(s->c, s->block);
+		st = describe(c);
+	}
+	if (st) goto done;
 	TRY(dnnl_primitive_create(&c->prim, c->pd));
 	dnnl_memory_desc_t src, wei, dst;
 	TRY(md4(&src, s->n, s->c, s->h, s->w, tag_of(s->src, s->block)));
@@ -194,6 +216,7 @@ void v2v_conv_free(v2v_conv *c) {
 	for (int i = 0; i < 3; i++) {
 		if (c->x[i].user_mem) dnnl_memory_destroy(c->x[i].user_mem);
 		if (c->x[i].prim_mem) dnnl_memory_destroy(c->x[i].prim_mem);
+		if (c->x[i].inner_mem) dnnl_memory_destroy(c->x[i].inner_mem);
 		if (c->x[i].reorder) dnnl_primitive_destroy(c->x[i].reorder);
 	}
 	if (c->bias) dnnl_memory_destroy(c->bias);
@@ -219,7 +242,7 @@ static int point(dnnl_memory_t m, void **at, void *p) {
 }
 
 static int convert(operand *x) {
-	dnnl_exec_arg_t a[2] = {{DNNL_ARG_FROM, x->out ? x->prim_mem : x->user_mem}, {DNNL_ARG_TO, x->out ? x->user_mem : x->prim_mem}};
+	dnnl_exec_arg_t a[2] = {{DNNL_ARG_FROM, x->out ? x->inner_mem : x->user_mem}, {DNNL_ARG_TO, x->out ? x->user_mem : x->inner_mem}};
 	return (int)dnnl_primitive_execute(x->reorder, the_stream(), 2, a);
 }
 
@@ -254,6 +277,7 @@ int v2v_conv_run(v2v_conv *c, void *a, void *b, float *bias, void *d, char *scra
 		if (x->reorder) {
 			TRY(point(x->user_mem, &x->user_at, p[i]));
 			TRY(point(x->prim_mem, &x->prim_at, scratch + x->at));
+			TRY(point(x->inner_mem, &x->inner_at, scratch + x->at));
 			if (!x->out) TRY(convert(x));
 		} else {
 			TRY(point(x->prim_mem, &x->prim_at, p[i]));

@@ -16,7 +16,7 @@ void v2v_flush_denormals(void) {
 }
 
 #define EACH(body)                                  \
-	_Pragma("omp parallel for simd schedule(static)") for (size_t i = 0; i < n; i++) { body; }
+	_Pragma("omp parallel for simd schedule(static) if (n > 16384)") for (size_t i = 0; i < n; i++) { body; }
 
 void v2v_act(float *y, const float *x, size_t n, int kind, float slope) {
 	switch (kind) {

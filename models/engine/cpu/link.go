@@ -160,6 +160,27 @@ func (e *executable) profiled() error {
 	return nil
 }
 
+// Profile implements engine.Profiler.
+func (e *executable) Profile(on bool) {
+	e.d.thread.do(func() {
+		e.spent = nil
+		if on {
+			e.spent = make([]time.Duration, len(e.steps))
+		}
+	})
+}
+
+// Timings implements engine.Profiler.
+func (e *executable) Timings() []engine.Timing {
+	var ts []engine.Timing
+	e.d.thread.do(func() {
+		for i, d := range e.spent {
+			ts = append(ts, engine.Timing{Name: e.steps[i].name, Total: d})
+		}
+	})
+	return ts
+}
+
 // Output implements engine.Executable.
 func (e *executable) Output(i int) engine.Buffer { return e.bound[e.p.Outputs[i]] }
 

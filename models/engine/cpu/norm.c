@@ -105,26 +105,28 @@ static inline __attribute__((always_inline)) float activate(float y, int act, fl
 }
 
 static inline __attribute__((always_inline)) void norm_row(float *y, const float *x, const float *add, size_t steps, int lanes,
-	const float *a, const float *b, int act1, int act2, float s1, float s2) {
+	const float *a, const float *m, const float *b, int act1, int act2, float s1, float s2) {
+	// (x-m)*a, not x*a-m*a: a plane of one value must come out exactly flat,
+	// for the next normalisation would blow up its rounding errors.
 	if (add)
 		for (size_t i = 0; i < steps; i++)
 			for (int l = 0; l < lanes; l++)
-				y[i * lanes + l] = activate(activate(a[l] * x[i * lanes + l] + b[l], act1, s1) + add[i * lanes + l], act2, s2);
+				y[i * lanes + l] = activate(activate(a[l] * (x[i * lanes + l] - m[l]) + b[l], act1, s1) + add[i * lanes + l], act2, s2);
 	else
 		for (size_t i = 0; i < steps; i++)
-			for (int l = 0; l < lanes; l++) y[i * lanes + l] = activate(a[l] * x[i * lanes + l] + b[l], act1, s1);
+			for (int l = 0; l < lanes; l++) y[i * lanes + l] = activate(a[l] * (x[i * lanes + l] - m[l]) + b[l], act1, s1);
 }
 
 static inline __attribute__((always_inline)) void norm_plane(float *y, const float *x, const float *add, size_t hw, int v,
-	const float *a, const float *b, int act1, int act2, float s1, float s2) {
+	const float *a, const float *m, const float *b, int act1, int act2, float s1, float s2) {
 	size_t steps = v == 1 ? hw / LANES : hw;
 	if (v == 8)
-		norm_row(y, x, add, steps, 8, a, b, act1, act2, s1, s2);
+		norm_row(y, x, add, steps, 8, a, m, b, act1, act2, s1, s2);
 	else
-		norm_row(y, x, add, steps, LANES, a, b, act1, act2, s1, s2);
+		norm_row(y, x, add, steps, LANES, a, m, b, act1, act2, s1, s2);
 	if (v == 1)
 		for (size_t i = steps * LANES; i < hw; i++) {
-			float t = activate(a[0] * x[i] + b[0], act1, s1);
+			float t = activate(a[0] * (x[i] - m[0]) + b[0], act1, s1);
 			y[i] = add ? activate(t + add[i], act2, s2) : t;
 		}
 }
@@ -138,23 +140,24 @@ void v2v_normalize(float *y, const float *x, const float *mom, const float *gamm
 	for (int i = 0; i < n; i++)
 		for (int b = 0; b < blocks; b++)
 			for (int p = 0; p < parts; p++) {
-				float sa[LANES], sb[LANES];
+				float sa[LANES], sm[LANES], sb[LANES];
 				for (int l = 0; l < LANES; l++) {
 					int ch = b * v + (v == 1 ? 0 : l % v);
 					const float *m = mom + ((size_t)(batch ? 0 : i) * c + ch) * 2;
 					sa[l] = gamma ? m[1] * gamma[ch] : m[1];
-					sb[l] = (beta ? beta[ch] : 0) - m[0] * sa[l];
+					sm[l] = m[0];
+					sb[l] = beta ? beta[ch] : 0;
 				}
 				int from = p * part, to = from + part < hw ? from + part : hw;
 				if (from >= to) continue;
 				size_t at = (((size_t)i * blocks + b) * hw + from) * v;
 				const float *ad = add ? add + at : NULL;
 				if (act1 == 0 && !add)
-					norm_plane(y + at, x + at, NULL, to - from, v, sa, sb, 0, -1, 0, 0);
+					norm_plane(y + at, x + at, NULL, to - from, v, sa, sm, sb, 0, -1, 0, 0);
 				else if (act1 < 0 && act2 < 0)
-					norm_plane(y + at, x + at, ad, to - from, v, sa, sb, -1, -1, 0, 0);
+					norm_plane(y + at, x + at, ad, to - from, v, sa, sm, sb, -1, -1, 0, 0);
 				else
-					norm_plane(y + at, x + at, ad, to - from, v, sa, sb, act1, act2, slope1, slope2);
+					norm_plane(y + at, x + at, ad, to - from, v, sa, sm, sb, act1, act2, slope1, slope2);
 			}
 }
 

@@ -1,0 +1,122 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+
+	"github.com/v2v/v2v/flow"
+	"github.com/v2v/v2v/models"
+	"github.com/v2v/v2v/models/engine"
+	"github.com/v2v/v2v/models/nn"
+	"github.com/v2v/v2v/video"
+)
+
+// rendering is the generator alone, on the variables that training updates.
+func (g vid2vidGraphs) rendering() (*step, error) {
+	b := nn.NewBuilder(G.NewGraph(), nn.Options{PerFrame: true})
+	f := g.inputs(b)
+	out := g.c.Generator.Build(b, models.Inputs{Labels: b.Concat(1, f.labels...), Prev: b.Concat(1, f.prev...)})
+	src := engine.Source{Outputs: []engine.Named{{Name: "final", Node: out.Final}, {Name: "raw", Node: out.Raw}}}
+	if out.Flow != nil {
+		src.Outputs = append(src.Outputs, engine.Named{Name: "made_flow", Node: out.Flow}, engine.Named{Name: "mask", Node: out.Mask})
+	}
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
+	shared := map[string]bool{}
+	for _, p := range b.Params() {
+		shared[p.Name] = true
+	}
+	src.Variable = func(name string) bool { return shared[name] }
+	p, err := engine.Lower(src)
+	if err != nil {
+		return nil, err
+	}
+	return &step{prog: p, params: b.Params()}, nil
+}
+
+// Render implements Trainer. It takes the place of every sample of a batch, so
+// that the program compiled for training's batch serves.
+func (v *Vid2Vid) Render(ctx context.Context, s *Sample) ([]Picture, error) {
+	batch := make([]*Sample, v.c.Batch)
+	for i := range batch {
+		batch[i] = s
+	}
+	if err := v.forget(); err != nil {
+		return nil, err
+	}
+	for t := range s.A {
+		if err := ctx.Err(); err != nil {
+			return nil, context.Cause(ctx)
+		}
+		if err := v.renderFrame(batch, t); err != nil {
+			return nil, fmt.Errorf("render frame %d: %w", t, err)
+		}
+	}
+	last := len(s.A) - 1
+	fake, err := v.picture(v.fake[last%len(v.fake)])
+	if err != nil {
+		return nil, err
+	}
+	pictures := []Picture{{"input", s.A[last]}, {"fake", fake}, {"real", s.B[last]}}
+	if v.render.prog.Find("mask") < 0 || last == 0 {
+		return pictures, nil
+	}
+	return v.motionPictures(pictures)
+}
+
+func (v *Vid2Vid) renderFrame(batch []*Sample, t int) error {
+	if err := v.upload(batch, t); err != nil {
+		return err
+	}
+	n := len(v.fake)
+	out, name := v.fake[t%n], "final"
+	if t == 0 && v.render.prog.Find("mask") >= 0 { // nothing to warp: the raw frame counts
+		name = "raw"
+		if err := v.render.bind("final", v.raw); err != nil {
+			return err
+		}
+	} else if err := v.render.bind("raw", v.raw); err != nil {
+		return err
+	}
+	return errors.Join(v.point(v.render, t), v.render.bind(name, out), v.render.exe.Run())
+}
+
+// picture reads the first item of a float buffer as a frame.
+func (v *Vid2Vid) picture(b engine.Buffer) (*video.Frame, error) {
+	x := make([]float32, engine.Value{Shape: b.Shape()}.Size())
+	if err := b.Read(x); err != nil {
+		return nil, err
+	}
+	h, w := v.c.Height, v.c.Width
+	f := video.NewFrame(w, h)
+	for i := range h * w {
+		for c := range 3 {
+			f.Pix[3*i+c] = toByte(x[c*h*w+i]*0.5 + 0.5)
+		}
+	}
+	return f, nil
+}
+
+func toByte(x float32) byte { return byte(min(255, max(0, x*255+0.5))) }
+
+// motionPictures adds the flow head on the colour wheel and the mask, white
+// where the network hallucinates.
+func (v *Vid2Vid) motionPictures(to []Picture) ([]Picture, error) {
+	h, w := v.c.Height, v.c.Width
+	uv, m := make([]float32, v.c.Batch*2*h*w), make([]float32, v.c.Batch*h*w)
+	if err := errors.Join(v.render.exe.Output(2).Read(uv), v.render.exe.Output(3).Read(m)); err != nil {
+		return nil, err
+	}
+	colours, mask := video.NewFrame(w, h), video.NewFrame(w, h)
+	flow.Draw(colours, &flow.Field{W: w, H: h, U: uv[:h*w], V: uv[h*w : 2*h*w]}, 0)
+	for i := range h * w {
+		for c := range 3 {
+			mask.Pix[3*i+c] = toByte(m[i])
+		}
+	}
+	return append(to, Picture{"flow", colours}, Picture{"mask", mask}), nil
+}
