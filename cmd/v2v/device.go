@@ -1,0 +1,66 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/pflag"
+
+	"github.com/v2v/v2v/models"
+	"github.com/v2v/v2v/models/engine"
+	"github.com/v2v/v2v/models/engine/devices"
+)
+
+// deviceOptions say what computes.
+type deviceOptions struct {
+	name      string
+	threads   int
+	precision engine.Precision
+}
+
+func (d *deviceOptions) flags(f *pflag.FlagSet) {
+	f.StringVar(&d.name, "device", "auto", "auto, cpu or ref")
+	f.IntVar(&d.threads, "threads", 0, "processors that compute; 0 takes all")
+	f.Var((*precision)(&d.precision), "precision", "what convolutions compute in: f32")
+}
+
+func (d *deviceOptions) open() (engine.Device, error) {
+	dev, err := devices.Open(d.name, devices.Options{Threads: d.threads})
+	switch {
+	case errors.Is(err, engine.ErrUnsupported):
+		return nil, withCode(exitResources, err)
+	case err != nil:
+		return nil, usage("--device %s: %w", d.name, err)
+	}
+	return dev, nil
+}
+
+// precision is the value of --precision.
+type precision engine.Precision
+
+// String implements pflag.Value.
+func (p *precision) String() string {
+	return [...]string{engine.Float32: "f32", engine.BFloat16: "bf16", engine.TF32: "tf32"}[*p]
+}
+
+// Type implements pflag.Value.
+func (p *precision) Type() string { return "P" }
+
+// Set implements pflag.Value.
+func (p *precision) Set(text string) error {
+	v, err := engine.ParsePrecision(text)
+	*p = precision(v)
+	return err
+}
+
+// openModel opens a model file; whatever is wrong with it has one exit code.
+func openModel(path string) (*models.Model, error) {
+	if path == "" {
+		return nil, usage("give --model FILE.safetensors")
+	}
+	m, err := models.Open(path)
+	if err != nil {
+		return nil, withCode(exitModel, fmt.Errorf("open model: %w", err))
+	}
+	return m, nil
+}
