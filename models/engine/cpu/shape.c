@@ -52,20 +52,28 @@ void v2v_reflect_grad(float *gx, const float *gy, int planes, int h, int w, int 
 void v2v_avgpool(float *y, const float *x, int planes, int h, int w, int v, int oh, int ow, int k, int stride, int pad) {
 #pragma omp parallel for collapse(2) schedule(static)
 	for (int p = 0; p < planes; p++)
-		for (int i = 0; i < oh; i++)
+		for (int i = 0; i < oh; i++) {
+			int a0 = i * stride - pad, a1 = a0 + k;
+			a0 = a0 < 0 ? 0 : a0, a1 = a1 > h ? h : a1;
 			for (int j = 0; j < ow; j++) {
+				int b0 = j * stride - pad, b1 = b0 + k;
+				b0 = b0 < 0 ? 0 : b0, b1 = b1 > w ? w : b1;
+				float f = 1.f / ((a1 - a0) * (b1 - b0));
 				float *o = y + (((size_t)p * oh + i) * ow + j) * v;
-				int count = 0;
+				if (v == 1) {
+					float s = 0;
+					for (int a = a0; a < a1; a++)
+						for (int b = b0; b < b1; b++) s += x[((size_t)p * h + a) * w + b];
+					*o = s * f;
+					continue;
+				}
 				memset(o, 0, v * sizeof(float));
-				for (int a = i * stride - pad; a < i * stride - pad + k; a++)
-					for (int b = j * stride - pad; b < j * stride - pad + k; b++) {
-						if (a < 0 || a >= h || b < 0 || b >= w) continue;
-						count++;
-						const float *in = x + (((size_t)p * h + a) * w + b) * v;
-						for (int l = 0; l < v; l++) o[l] += in[l];
-					}
-				for (int l = 0; l < v; l++) o[l] /= count;
+				for (int a = a0; a < a1; a++)
+					for (int b = b0; b < b1; b++)
+						for (int l = 0; l < v; l++) o[l] += x[(((size_t)p * h + a) * w + b) * v + l];
+				for (int l = 0; l < v; l++) o[l] *= f;
 			}
+		}
 }
 
 void v2v_avgpool_grad(float *gx, const float *gy, int planes, int h, int w, int v, int oh, int ow, int k, int stride, int pad) {
