@@ -14,6 +14,9 @@ import (
 // 1 where that flow holds and 0 where it is occluded, (H,W); both are nil at
 // t = 0 and throughout where the trainer does not want them.
 type Sample struct {
+	Clip  string // where the frames are from
+	Start int    // number of the first one there
+
 	A, B    []*video.Frame
 	Flow    []*flow.Field
 	Visible [][]float32

@@ -1,0 +1,252 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"math/rand/v2"
+	"strings"
+	"sync"
+
+	"github.com/v2v/v2v/flow"
+	"github.com/v2v/v2v/video"
+)
+
+// Split says which part of a data folder is meant.
+type Split string
+
+// The parts. Held-out samples are never flipped, and cropped in the middle.
+const (
+	TrainSplit Split = ""
+	TestSplit  Split = "test"
+)
+
+// ErrNoSplit is wrapped by OpenData where the folder has no such part.
+var ErrNoSplit = errors.New("no such part of the data")
+
+// DataOptions say what of a folder is read and how samples are cut from it.
+// The zero value reads the training part, stills only, whole frames, no flow.
+type DataOptions struct {
+	Split Split
+	// Open opens a file as a clip; without it only folders of stills are read.
+	Open func(ctx context.Context, path string) (video.Reader, error)
+	// Flow measures the motion of B. Without it samples carry none.
+	Flow flow.Estimator
+	// Frames is the length of the samples wanted: shorter clips are refused.
+	// 2 when zero, the least that has motion.
+	Frames int
+	// Size is what every frame must measure. Zero means one size throughout,
+	// whichever, or any that Crop fits into.
+	Size image.Point
+	// Crop is the size of samples, cut out at random; whole frames when zero.
+	Crop image.Point
+	// Flip mirrors every other sample.
+	Flip bool
+	// Memory is how many bytes of frames are held, and again of measured flow.
+	// What is beyond goes to an unlinked file in TempDir. 2 GiB when zero: the
+	// frames of ten minutes at 256x256, and room left on an 8 GiB machine.
+	Memory int64
+	// TempDir is where such a file grows; the system's folder when empty.
+	TempDir string
+	// Progress, where set, is told how many clips of how many are read.
+	Progress func(done, total int)
+}
+
+const (
+	defaultFrames = 2
+	defaultMemory = 2 << 30
+)
+
+func (o DataOptions) resolved() DataOptions {
+	if o.Frames <= 0 {
+		o.Frames = defaultFrames
+	}
+	if o.Memory <= 0 {
+		o.Memory = defaultMemory
+	}
+	return o
+}
+
+// DataError lists everything that is wrong with a data folder.
+type DataError struct {
+	Dir      string
+	Problems []string
+}
+
+// Error puts each problem on a line of its own.
+func (e *DataError) Error() string {
+	return fmt.Sprintf("data %s cannot be used:\n  %s", e.Dir, strings.Join(e.Problems, "\n  "))
+}
+
+// Data is a set of paired clips, decoded and held ready. Its methods may be
+// called from several goroutines; Close comes after them.
+type Data struct {
+	o      DataOptions
+	clips  []*clip
+	size   image.Point // of every sample
+	frames store
+
+	mu    sync.Mutex // guards what follows, and keeps the estimator to one caller
+	flows store
+}
+
+// clip is one pair. Frame t of A is blob a+t, of B blob b+t of Data.frames.
+type clip struct {
+	name string
+	size image.Point
+	n    int
+	a, b int
+	flow []int // 1 + blob of the motion from frame t to t-1 in Data.flows; 0 where not measured yet
+}
+
+// Clips is the number of clips.
+func (d *Data) Clips() int { return len(d.clips) }
+
+// Frames is the number of paired frames.
+func (d *Data) Frames() int {
+	n := 0
+	for _, c := range d.clips {
+		n += c.n
+	}
+	return n
+}
+
+// Size is what every sample's frames measure.
+func (d *Data) Size() (w, h int) { return d.size.X, d.size.Y }
+
+// Spooled reports whether frames had to go to a temporary file.
+func (d *Data) Spooled() bool { return d.frames.file != nil }
+
+// Windows is the number of different places where a sample of that many frames
+// can begin.
+func (d *Data) Windows(frames int) int {
+	n := 0
+	for _, c := range d.clips {
+		n += max(0, c.n-frames+1)
+	}
+	return n
+}
+
+// Close frees the frames.
+func (d *Data) Close() error {
+	return errors.Join(d.frames.drop(), d.flows.drop())
+}
+
+// view is how a sample is cut from its frames.
+type view struct {
+	at   image.Point // top left corner
+	size image.Point
+	flip bool
+}
+
+// Sample makes sample number i of a sequence that the seed decides: every
+// window of the data is as likely as any other. It is a pure function of its
+// arguments and the data. The sample's memory is the caller's.
+func (d *Data) Sample(ctx context.Context, i, seed uint64, frames int) (*Sample, error) {
+	n := d.Windows(frames)
+	if n == 0 || frames < 1 {
+		return nil, fmt.Errorf("draw sample %d: no clip of the data has %d frames", i, frames)
+	}
+	r := rand.New(rand.NewPCG(seed, i))
+	c, start := d.window(r.IntN(n), frames)
+	v := d.middle(c)
+	x, y := r.IntN(c.size.X-d.size.X+1), r.IntN(c.size.Y-d.size.Y+1)
+	flip := r.IntN(2) == 1
+	if d.o.Split == TrainSplit {
+		v.at, v.flip = image.Pt(x, y), flip && d.o.Flip
+	}
+	s, err := d.cut(ctx, c, start, frames, v)
+	if err != nil {
+		return nil, fmt.Errorf("draw sample %d: %w", i, err)
+	}
+	return s, nil
+}
+
+// Spread returns n samples spread evenly over the data, neither flipped nor
+// cropped elsewhere than in the middle: what a person looks at again and again.
+func (d *Data) Spread(ctx context.Context, n, frames int) ([]*Sample, error) {
+	windows := d.Windows(frames)
+	if windows == 0 {
+		return nil, fmt.Errorf("spread samples: no clip of the data has %d frames", frames)
+	}
+	n = min(n, windows)
+	samples := make([]*Sample, n)
+	for k := range samples {
+		c, start := d.window((2*k+1)*windows/(2*n), frames)
+		s, err := d.cut(ctx, c, start, frames, d.middle(c))
+		if err != nil {
+			return nil, fmt.Errorf("spread samples: %w", err)
+		}
+		samples[k] = s
+	}
+	return samples, nil
+}
+
+func (d *Data) middle(c *clip) view {
+	return view{at: c.size.Sub(d.size).Div(2), size: d.size}
+}
+
+// window finds the k-th window of that many frames.
+func (d *Data) window(k, frames int) (*clip, int) {
+	for _, c := range d.clips {
+		n := max(0, c.n-frames+1)
+		if k < n {
+			return c, k
+		}
+		k -= n
+	}
+	panic(fmt.Sprintf("train: window %d beyond the data", k))
+}
+
+// cut makes the sample that begins at frame start of a clip.
+func (d *Data) cut(ctx context.Context, c *clip, start, frames int, v view) (*Sample, error) {
+	s := &Sample{
+		Clip: c.name, Start: start,
+		A: make([]*video.Frame, frames), B: make([]*video.Frame, frames),
+		Flow: make([]*flow.Field, frames), Visible: make([][]float32, frames),
+	}
+	var buf []byte
+	for t := range frames {
+		for _, side := range []struct {
+			first int
+			to    []*video.Frame
+		}{{c.a, s.A}, {c.b, s.B}} {
+			pix, err := d.frames.get(side.first+start+t, buf)
+			if err != nil {
+				return nil, fmt.Errorf("clip %s frame %d: %w", c.name, start+t, err)
+			}
+			if d.frames.file != nil {
+				buf = pix
+			}
+			side.to[t] = v.frame(pix, c.size.X)
+			side.to[t].PTS = int64(start + t)
+		}
+		if t == 0 || d.o.Flow == nil {
+			continue
+		}
+		m, err := d.motion(ctx, c, start+t)
+		if err != nil {
+			return nil, fmt.Errorf("clip %s frame %d: %w", c.name, start+t, err)
+		}
+		s.Flow[t], s.Visible[t] = v.motion(m, c.size)
+	}
+	return s, nil
+}
+
+// frame cuts the view out of a picture whose rows are w pixels wide.
+func (v view) frame(pix []byte, w int) *video.Frame {
+	f := video.NewFrame(v.size.X, v.size.Y)
+	for y := range v.size.Y {
+		src := pix[3*((v.at.Y+y)*w+v.at.X):][:3*v.size.X]
+		dst := f.Pix[3*y*v.size.X:][:3*v.size.X]
+		if !v.flip {
+			copy(dst, src)
+			continue
+		}
+		for i, j := 0, len(src)-3; j >= 0; i, j = i+3, j-3 {
+			dst[i], dst[i+1], dst[i+2] = src[j], src[j+1], src[j+2]
+		}
+	}
+	return f
+}

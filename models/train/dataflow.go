@@ -1,0 +1,109 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"image"
+	"math"
+
+	"github.com/v2v/v2v/flow"
+	"github.com/v2v/v2v/video"
+)
+
+// Measured motion is kept as 16-bit numbers of 1/64 pixel: finer than any
+// estimator is right, as far as 512 pixels, in less than half of the room of
+// floats. A pixel takes four bytes and one for whether it is visible.
+const (
+	motionUnit  = 64
+	motionBytes = 5
+)
+
+// motion returns the encoded flow from frame t of B to frame t-1, measuring it
+// the first time.
+func (d *Data) motion(ctx context.Context, c *clip, t int) ([]byte, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c.flow[t] == 0 {
+		m, err := d.measure(ctx, c, t)
+		if err != nil {
+			return nil, fmt.Errorf("measure motion: %w", err)
+		}
+		i, err := d.flows.add(m)
+		if err != nil {
+			return nil, fmt.Errorf("keep motion: %w", err)
+		}
+		c.flow[t] = i + 1
+	}
+	return d.flows.get(c.flow[t]-1, nil)
+}
+
+func (d *Data) measure(ctx context.Context, c *clip, t int) ([]byte, error) {
+	var pair [2]*video.Frame // before, now
+	for i := range pair {
+		pix, err := d.frames.get(c.b+t-1+i, nil)
+		if err != nil {
+			return nil, err
+		}
+		pair[i] = &video.Frame{Pix: pix, W: c.size.X, H: c.size.Y, PTS: int64(t - 1 + i)}
+	}
+	back, err := d.o.Flow.Estimate(ctx, pair[1], pair[0])
+	if err != nil {
+		return nil, err
+	}
+	forth, err := d.o.Flow.Estimate(ctx, pair[0], pair[1])
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range []*flow.Field{back, forth} {
+		if f.W != c.size.X || f.H != c.size.Y {
+			return nil, fmt.Errorf("the estimator made a field of %dx%d for frames of %dx%d", f.W, f.H, c.size.X, c.size.Y)
+		}
+	}
+	return encodeMotion(back, flow.Occlusion(back, forth)), nil
+}
+
+// encodeMotion packs a field and its visibility. What 16 bits cannot hold is
+// no motion anybody can use: it becomes zero, and hidden.
+func encodeMotion(f *flow.Field, visible []float32) []byte {
+	n := len(f.U)
+	m := make([]byte, 0, motionBytes*n)
+	for i := range n {
+		u, v := math.RoundToEven(float64(f.U[i])*motionUnit), math.RoundToEven(float64(f.V[i])*motionUnit)
+		seen := byte(visible[i])
+		if !(math.Abs(u) <= math.MaxInt16 && math.Abs(v) <= math.MaxInt16) {
+			u, v, seen = 0, 0, 0
+		}
+		m = le.AppendUint16(m, uint16(int16(u)))
+		m = le.AppendUint16(m, uint16(int16(v)))
+		m = append(m, seen)
+	}
+	return m
+}
+
+// motion cuts the view out of encoded motion between frames of that size. A
+// pixel whose origin the view leaves out is hidden.
+func (v view) motion(m []byte, size image.Point) (*flow.Field, []float32) {
+	w, h := v.size.X, v.size.Y
+	f, visible := flow.NewField(w, h), make([]float32, w*h)
+	maxX, maxY := float32(w-1), float32(h-1)
+	for y := range h {
+		for x := range w {
+			from := x
+			if v.flip {
+				from = w - 1 - x
+			}
+			p := m[motionBytes*((v.at.Y+y)*size.X+v.at.X+from):][:motionBytes]
+			du := float32(int16(le.Uint16(p))) / motionUnit
+			dv := float32(int16(le.Uint16(p[2:]))) / motionUnit
+			if v.flip {
+				du = -du
+			}
+			i := y*w + x
+			f.U[i], f.V[i] = du, dv
+			if px, py := float32(x)+du, float32(y)+dv; px >= 0 && px <= maxX && py >= 0 && py <= maxY {
+				visible[i] = float32(p[4])
+			}
+		}
+	}
+	return f, visible
+}
