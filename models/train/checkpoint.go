@@ -51,6 +51,7 @@ type plan struct {
 	Constant int     `json:"constant"`
 	Frames   int     `json:"frames"`
 	Batch    int     `json:"batch"`
+	Data     string  `json:"data"`
 }
 
 // checkpoints is the ckpt folder of a run.

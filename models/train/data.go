@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"image"
 	"math/rand/v2"
 	"strings"
@@ -126,6 +127,20 @@ func (d *Data) Windows(frames int) int {
 		n += max(0, c.n-frames+1)
 	}
 	return n
+}
+
+// describe tells data apart that samples of one number would differ in, as far
+// as that shows without looking at the pixels.
+func (d *Data) describe() string {
+	h := fnv.New32a()
+	for _, c := range d.clips {
+		fmt.Fprintf(h, "%q %d %v\n", c.name, c.n, c.size)
+	}
+	flip := ""
+	if d.o.Flip {
+		flip = ", flipped"
+	}
+	return fmt.Sprintf("%d clips, %d frames, samples of %s%s, %08x", d.Clips(), d.Frames(), dims(d.size), flip, h.Sum32())
 }
 
 // Close frees the frames.

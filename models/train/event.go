@@ -25,9 +25,9 @@ type Stepped struct {
 	Losses   Losses        `json:"losses"` // of this step
 	Smooth   Losses        `json:"smooth"` // running means
 	LR       float64       `json:"lr"`
-	Rate     float64       `json:"rate"` // steps a second, 0 while unknown
+	Rate     float64       `json:"rate"`    // steps a second, 0 while unknown
 	Left     time.Duration `json:"left_ns"` // until the end at that rate
-	DataWait float64       `json:"wait"` // share of the time spent waiting for samples
+	DataWait float64       `json:"wait"`    // share of the time spent waiting for samples
 }
 
 // SheetWritten says where a new sample sheet is.

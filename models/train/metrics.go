@@ -13,11 +13,11 @@ import (
 
 // record is one line of metrics.jsonl.
 type record struct {
-	Step   int      `json:"step"`   // steps done
-	Sample uint64   `json:"sample"` // number of the batch's first sample
-	LR     float64  `json:"lr"`
-	Losses Losses `json:"losses"`
-	Spent  float64  `json:"spent"` // seconds of training
+	Step   int     `json:"step"`   // steps done
+	Sample uint64  `json:"sample"` // number of the batch's first sample
+	LR     float64 `json:"lr"`
+	Losses Losses  `json:"losses"`
+	Spent  float64 `json:"spent"` // seconds of training
 }
 
 // Losses are terms; in JSON an object whose keys keep their order.

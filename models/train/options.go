@@ -123,7 +123,7 @@ func orElse[T comparable](v *T, d T) {
 
 func (o Options) plan() plan {
 	return plan{Seed: o.Seed, Steps: o.Steps, LR: o.Schedule.LR, Constant: o.Schedule.Constant,
-		Frames: o.Frames, Batch: o.Batch}
+		Frames: o.Frames, Batch: o.Batch, Data: o.Data.describe()}
 }
 
 // at is the learning rate of the step after so many.

@@ -155,11 +155,17 @@ func (r *run) steps(ctx context.Context) error {
 	batches := startPrefetch(ctx, r.o.Data, drawing{r.o.Seed, r.o.Batch, r.o.Frames}, r.Sample)
 	defer batches.close()
 	for r.Step < r.o.Steps && ctx.Err() == nil {
+		asked := time.Now()
+		samples, err := batches.next(ctx)
+		if err != nil && ctx.Err() != nil {
+			break
+		}
 		before := r.Step
-		if err := r.batch(ctx, batches); err != nil {
-			if ctx.Err() != nil && r.Step == before {
-				break // stopped while waiting for samples
-			}
+		r.pace.wait += time.Since(asked)
+		if err == nil {
+			err = r.batch(ctx, samples)
+		}
+		if err != nil {
 			return fmt.Errorf("step %d: %w", r.Step+1, err)
 		}
 		began := time.Now()
@@ -189,16 +195,10 @@ func (r *run) steps(ctx context.Context) error {
 }
 
 // batch trains on one batch, to its end even when ctx ends meanwhile.
-func (r *run) batch(ctx context.Context, from *prefetcher) error {
-	asked := time.Now()
-	samples, err := from.next(ctx)
-	if err != nil {
-		return err
-	}
-	r.pace.wait += time.Since(asked)
+func (r *run) batch(ctx context.Context, samples []*Sample) error {
 	r.drawn, r.lr = samples, r.Plan.at(r.Step)
 	before := r.Step
-	err = r.o.Trainer.Train(context.WithoutCancel(ctx), samples, Rates{LR: r.lr, Step: r.Step}, r.report)
+	err := r.o.Trainer.Train(context.WithoutCancel(ctx), samples, Rates{LR: r.lr, Step: r.Step}, r.report)
 	if err != nil {
 		return err
 	}

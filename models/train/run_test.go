@@ -151,13 +151,15 @@ func checkEvents(t *testing.T, events []Event, sum Summary) {
 }
 
 func TestScheduleFallsToZero(t *testing.T) {
-	p := Options{Steps: 100, Schedule: Schedule{LR: 1, Constant: 60}}.plan()
+	o := Options{Data: new(Data), Steps: 100, Schedule: Schedule{LR: 1, Constant: 60}}
+	p := o.plan()
 	for step, want := range map[int]float64{0: 1, 59: 1, 60: 1, 80: 0.5, 99: 0.025, 100: 0, 105: 0} {
 		if got := p.at(step); math.Abs(got-want) > 1e-12 {
 			t.Errorf("rate after %d steps is %g, want %g", step, got, want)
 		}
 	}
-	if got := (Options{Steps: 100, Schedule: Schedule{LR: 1, Constant: 100}}).plan().at(100); got != 1 {
+	o.Schedule.Constant = 100
+	if got := o.plan().at(100); got != 1 {
 		t.Errorf("constant to the end: %g", got)
 	}
 }
@@ -353,6 +355,9 @@ func TestRunRefuses(t *testing.T) {
 	if _, err := Run(t.Context(), first); err != nil {
 		t.Fatal(err)
 	}
+	other := t.TempDir()
+	writeData(t, other, "A", "B", 8, 6, 7, 9, 4)
+	more := openData(t, other, DataOptions{})
 	for _, k := range []struct {
 		name   string
 		change func(o *Options)
@@ -369,6 +374,8 @@ func TestRunRefuses(t *testing.T) {
 			f.w, f.m = newBuffer(3, 2), newBuffer(7)
 			o.Trainer = f
 		}, nil, []string{"of another network", "g.weight ([2 3] there, [3 2] here)", "adam.m/g.weight ([2 3] there, [7] here)"}},
+		{"other data", func(o *Options) { o.Data = more }, ErrConfig, []string{
+			"data = 3 clips, 20 frames, samples of 8x6, ", ", was 2 clips, 16 frames, samples of 8x6, flipped, "}},
 		{"no steps", func(o *Options) { o.Steps = 0 }, nil, []string{"a run of 0 steps does nothing"}},
 		{"too long samples", func(o *Options) { o.Frames = 10 }, nil, []string{"no clip of the data has the 10 frames"}},
 	} {
