@@ -251,7 +251,11 @@ func (l *dataLoader) open(ctx context.Context, path string) (video.Reader, error
 	if l.d.o.Open == nil {
 		return nil, errors.New("a file, and nothing here opens video files: give a folder of pictures")
 	}
-	return l.d.o.Open(ctx, path)
+	r, err := l.d.o.Open(ctx, path)
+	if err != nil {
+		return nil, err // r may be a nil pointer in an interface
+	}
+	return r, nil
 }
 
 // checkSizes settles the size of samples.
