@@ -41,40 +41,38 @@ func worst(f *video.Frame) int {
 // Who claims to be right must be within 2 levels; where OpenCV is not trusted its
 // error is large, so that the distrust is known to be deserved.
 func TestColours(t *testing.T) {
-	for _, matrix := range []string{"smpte170m", "bt709"} {
-		for _, rng := range []string{"tv", "pc"} {
-			for _, pix := range []string{"yuv420p", "yuv444p"} {
-				t.Run(matrix+" "+rng+" "+pix, func(t *testing.T) {
-					needTools(t)
-					i := probe(t, clip(t, "a.mp4", join(patchSource(), []string{
-						"-vf", fmt.Sprintf("scale=out_color_matrix=%s:out_range=%s:flags=accurate_rnd+full_chroma_int,format=%s", matrix, rng, pix),
-						"-c:v", "libx264", "-qp", "0", "-colorspace", matrix, "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", rng,
-					})...))
-					if i.Color != (video.Color{Matrix: matrix, Range: rng, Primaries: "bt709", Transfer: "bt709"}) {
-						t.Errorf("probed colour %+v", i.Color)
-					}
-					for _, r := range readers {
-						ok, reason := r.right(i)
-						e := worst(first(t, r, i))
-						t.Logf("%s: worst error %d levels, trusted %v %s", r.name, e, ok, reason)
-						if ok && e > 2 || !ok && e < 5 {
-							t.Errorf("%s: trusted %v, but the error is %d levels", r.name, ok, e)
-						}
-					}
-				})
+	needTools(t)
+	for _, tt := range []struct{ matrix, rng string }{{"smpte170m", "tv"}, {"smpte170m", "pc"}, {"bt709", "tv"}, {"bt709", "pc"}} {
+		t.Run(tt.matrix+" "+tt.rng, func(t *testing.T) {
+			t.Parallel()
+			i := probe(t, clip(t, "a.mp4", join(patchSource(), []string{
+				"-vf", fmt.Sprintf("scale=out_color_matrix=%s:out_range=%s:flags=accurate_rnd+full_chroma_int,format=yuv420p", tt.matrix, tt.rng),
+				"-c:v", "libx264", "-qp", "0", "-colorspace", tt.matrix, "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", tt.rng,
+			})...))
+			if i.Color != (video.Color{Matrix: tt.matrix, Range: tt.rng, Primaries: "bt709", Transfer: "bt709"}) {
+				t.Errorf("probed colour %+v", i.Color)
 			}
-		}
+			for _, r := range readers {
+				ok, reason := r.right(i)
+				e := worst(first(t, r, i))
+				t.Logf("%s: worst error %d levels, trusted %v %s", r.name, e, ok, reason)
+				if ok && e > 2 || !ok && e < 5 {
+					t.Errorf("%s: trusted %v, but the error is %d levels", r.name, ok, e)
+				}
+			}
+		})
 	}
 }
 
 // TestUntaggedColours: a picture without a tag is BT.709 from 720 lines on.
 func TestUntaggedColours(t *testing.T) {
+	needTools(t)
 	for _, tt := range []struct {
 		matrix string
 		height int
 	}{{"smpte170m", 48}, {"bt709", 720}} {
 		t.Run(tt.matrix, func(t *testing.T) {
-			needTools(t)
+			t.Parallel()
 			i := probe(t, clip(t, "a.mkv", join(patchSource(), []string{
 				"-vf", fmt.Sprintf("pad=h=%d,scale=out_color_matrix=%s:out_range=tv:flags=accurate_rnd+full_chroma_int,format=yuv444p", tt.height, tt.matrix),
 				"-c:v", "ffv1",
@@ -100,9 +98,10 @@ func TestUntaggedColours(t *testing.T) {
 // TestHDR: PQ and HLG are tone-mapped, with a note; grey stays grey and white
 // does not clip to nothing.
 func TestHDR(t *testing.T) {
+	needTools(t)
 	for _, trc := range []string{"smpte2084", "arib-std-b67"} {
 		t.Run(trc, func(t *testing.T) {
-			needTools(t)
+			t.Parallel()
 			i := probe(t, clip(t, "a.mkv", "-f", "lavfi", "-i", "nullsrc=s=64x48:r=25,geq=lum=16+3*X:cb=128:cr=128,format=yuv420p,format=yuv420p10le", "-frames:v", "1",
 				"-c:v", "libx265", "-x265-params", "log-level=error:lossless=1", "-colorspace", "bt2020nc", "-color_primaries", "bt2020", "-color_trc", trc, "-color_range", "tv"))
 			if !i.Color.HDR() || i.BitDepth != 10 {

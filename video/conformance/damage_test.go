@@ -30,9 +30,10 @@ func rewrite(t *testing.T, path string, change func([]byte) []byte) string {
 // TestTruncated cuts a clip at 60%. Each reader hands out the frames that are
 // there, and then says that the clip is damaged, and of how many.
 func TestTruncated(t *testing.T) {
+	needTools(t)
 	for _, name := range []string{"a.mp4", "a.mkv", "a.avi", "a.webm"} {
 		t.Run(name, func(t *testing.T) {
-			needTools(t)
+			t.Parallel()
 			whole := clip(t, name, "-f", "lavfi", "-i", "testsrc2=s=160x120:r=25:d=4", "-f", "lavfi", "-i", "sine=d=4", "-movflags", "+faststart", "-g", "10")
 			i := probe(t, rewrite(t, whole, func(b []byte) []byte { return b[:len(b)*6/10] }))
 			if i.Frames() < 98 || i.Frames() > 102 {
@@ -96,6 +97,7 @@ func TestUnreadable(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			r, err := ffio.Open(t.Context(), tt.path, ffio.ReadOptions{})
 			if err == nil {
 				closeReader(t, r)

@@ -49,8 +49,8 @@ func eachReader(t *testing.T, i video.Info, f func(t *testing.T, r reader)) {
 	}
 }
 
-// needTools skips where ffmpeg is missing and checks, when the test ends, that
-// no child process is left.
+// needTools skips where ffmpeg is missing and checks, when the test and its parts
+// have ended, that no child process is left.
 func needTools(t *testing.T) {
 	t.Helper()
 	if err := ffio.Available(); err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,8 +13,8 @@ import (
 	"github.com/v2v/v2v/video"
 )
 
-// readClips are ways to keep a ramp. Times and count are asked of ffprobe's
-// decoder (frames, not packets), levels are known.
+// readClips are ways to keep a ramp. Count, rate and levels are known from how
+// they are made; other times are asked of ffprobe's decoder (frames, not packets).
 var readClips = []struct {
 	name     string
 	file     string
@@ -26,7 +25,6 @@ var readClips = []struct {
 	cv       bool // OpenCV must be trusted with it
 }{
 	{"b-frames", "a.mp4", join(ramp("64x48", "25", 20), []string{"-c:v", "libx264", "-bf", "3", "-qp", "4"}), 20, video.Rational{Num: 25, Den: 1}, false, true},
-	{"ntsc mp4", "a.mp4", join(ramp("64x48", "30000/1001", 20), []string{"-c:v", "libx264", "-qp", "4"}), 20, video.Rational{Num: 30000, Den: 1001}, false, true},
 	{"ntsc mkv", "a.mkv", join(ramp("64x48", "30000/1001", 20), []string{"-c:v", "libx264", "-qp", "4"}), 20, video.Rational{Num: 30000, Den: 1001}, false, true},
 	{"one frame", "a.mp4", join(ramp("64x48", "25", 1), []string{"-c:v", "libx264", "-qp", "4"}), 1, video.Rational{Num: 25, Den: 1}, false, true},
 	{"variable mp4", "a.mp4", join(ramp("64x48", "25", 20), []string{"-vf", "settb=1/1000,setpts=(2*N+mod(N\\,2))/(50*TB)", "-fps_mode", "passthrough", "-enc_time_base", "1/100", "-c:v", "libx264", "-qp", "4"}),
@@ -35,7 +33,6 @@ var readClips = []struct {
 		20, video.Rational{Num: 950, Den: 39}, true, false},
 	{"avi", "a.avi", join(ramp("64x48", "25", 20), []string{"-c:v", "mpeg4", "-q:v", "1"}), 20, video.Rational{Num: 25, Den: 1}, false, true},
 	{"avi with b-frames", "a.avi", join(ramp("64x48", "25", 20), []string{"-c:v", "mpeg4", "-q:v", "1", "-bf", "2"}), 20, video.Rational{Num: 25, Den: 1}, false, true},
-	{"motion jpeg", "a.avi", join(ramp("64x48", "25", 20), []string{"-c:v", "mjpeg", "-q:v", "1"}), 20, video.Rational{Num: 25, Den: 1}, false, true},
 	{"webm", "a.webm", join(ramp("64x48", "25", 20), []string{"-c:v", "libvpx-vp9", "-lossless", "1", "-cpu-used", "8"}), 20, video.Rational{Num: 25, Den: 1}, false, true},
 	{"transport stream", "a.ts", join(ramp("64x48", "25", 20), []string{"-c:v", "mpeg2video", "-q:v", "1"}), 20, video.Rational{Num: 25, Den: 1}, false, true},
 	{"odd size", "a.mp4", join(ramp("321x241", "25", 20), []string{"-vf", "format=yuv444p", "-c:v", "libx264", "-qp", "4"}), 20, video.Rational{Num: 25, Den: 1}, false, true},
@@ -49,18 +46,19 @@ var readClips = []struct {
 }
 
 func TestReadClips(t *testing.T) {
+	needTools(t)
 	for _, c := range readClips {
 		t.Run(c.name, func(t *testing.T) {
-			needTools(t)
+			t.Parallel()
 			path := clip(t, c.file, c.args...)
 			i := probe(t, path)
 			if i.Frames() != c.frames || i.Rate != c.rate || i.Variable != c.variable {
 				t.Errorf("probed %d frames at %s, variable %v", i.Frames(), i.Rate, i.Variable)
 			}
-			if i.Counted {
-				// ffprobe shows no times to compare with
-			} else if want := shown(t, path); !slices.Equal(i.Times, want) {
-				t.Errorf("probed times %v, ffprobe shows %v", i.Times, want)
+			if c.variable || c.name == "b-frames" { // the others are checked by their rate
+				if want := shown(t, path); !slices.Equal(i.Times, want) {
+					t.Errorf("probed times %v, ffprobe shows %v", i.Times, want)
+				}
 			}
 			if ok, reason := readers[len(readers)-1].right(i); len(readers) > 1 && ok != c.cv {
 				t.Errorf("OpenCV trusted: %v %s", ok, reason)
@@ -136,7 +134,7 @@ func TestRotation(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(strconv.Itoa(tt.turn), func(t *testing.T) {
-			needTools(t)
+			t.Parallel()
 			i := probe(t, clip(t, "a.mp4", "-i", flat, "-c", "copy", "-metadata:s:v", "rotate="+strconv.Itoa(360-tt.turn))) // ffmpeg 5.1 counts against the clock
 			if i.Rotation != tt.turn || i.Width != tt.w || i.Height != tt.h {
 				t.Fatalf("probed %dx%d turned by %d", i.Width, i.Height, i.Rotation)
@@ -176,8 +174,7 @@ func TestNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	t.Chdir(dir)
+	t.Chdir(t.TempDir())
 	names := []string{"with space.mkv", `quote'".mkv`, "-dash.mkv", "ünï-日本.mkv", "new\nline.mkv", "http:x.mkv", "a%03d.mkv", "#?&;$(x).mkv",
 		strings.Repeat("n", 251) + ".mkv"}
 	for _, name := range names {
@@ -185,10 +182,8 @@ func TestNames(t *testing.T) {
 			if err := os.WriteFile(name, b, 0o644); err != nil {
 				t.Fatal(err)
 			}
-			for _, path := range []string{name, filepath.Join(dir, name)} {
-				i := probe(t, path)
-				eachReader(t, i, func(t *testing.T, r reader) { checkRamp(t, r, i, 2) })
-			}
+			i := probe(t, name)
+			eachReader(t, i, func(t *testing.T, r reader) { checkRamp(t, r, i, 2) })
 		})
 	}
 }
@@ -197,11 +192,12 @@ func TestNames(t *testing.T) {
 func TestDebianClips(t *testing.T) {
 	needTools(t)
 	if testing.Short() {
-		t.Skip("reads 1333 frames")
+		t.Skip("reads 338 frames")
 	}
 	const dir = "/usr/share/doc/opencv-doc/examples/data/"
-	for name, frames := range map[string]int{"Megamind.avi": 270, "Megamind_bugy.avi": 270, "tree.avi": 68} {
+	for name, frames := range map[string]int{"Megamind_bugy.avi": 270, "tree.avi": 68} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			if _, err := os.Stat(dir + name); err != nil {
 				t.Skip("install Debian's package opencv-doc:", err)
 			}

@@ -50,7 +50,7 @@ type streamJSON struct {
 }
 
 // parseStreams reads ffprobe's JSON: all of Info but the path and the times.
-// Rate is the fraction that the file claims until the times confirm it.
+// Rate and Duration are what the file claims until the times confirm it.
 func parseStreams(b []byte) (video.Info, claim, error) {
 	var p probeJSON
 	if err := json.Unmarshal(b, &p); err != nil {
@@ -99,6 +99,7 @@ func addVideo(info *video.Info, v *streamJSON) error {
 		return fmt.Errorf("the picture's size, %dx%d, is not usable", v.Width, v.Height)
 	}
 	info.Codec, info.PixFmt = v.Codec, v.PixFmt
+	info.Duration = time.Duration(positive(v.Duration) * float64(time.Second))
 	info.Width, info.Height = v.Width, v.Height
 	info.BitDepth = bitDepth(v)
 	for _, d := range v.SideData {

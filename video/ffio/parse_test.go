@@ -99,6 +99,7 @@ func TestTimes(t *testing.T) {
 	tests := []struct {
 		name     string
 		tb, rate video.Rational
+		claimed  time.Duration
 		packets  string
 		times    []int64
 		wantRate video.Rational
@@ -106,24 +107,24 @@ func TestTimes(t *testing.T) {
 		counted  bool
 		duration time.Duration
 	}{
-		{"b-frames", video.Rational{Num: 1, Den: 12800}, video.Rational{Num: 25, Den: 1},
+		{"b-frames", video.Rational{Num: 1, Den: 12800}, video.Rational{Num: 25, Den: 1}, 0,
 			"0,-1024,512,10,K_\n2048,-512,512,9,__\n1024,0,512,8,__\n512,512,512,8,__\n\n1536,1024,512,7,__",
 			[]int64{0, 512, 1024, 1536, 2048}, video.Rational{Num: 25, Den: 1}, false, false, 200 * time.Millisecond},
-		{"ntsc in milliseconds", ms, video.Rational{}, "0,0,33,9,K\n33,33,33,9,_\n67,67,33,9,_\n100,100,33,9,_\n133,133,34,9,_\n167,167,33,9,_",
+		{"ntsc in milliseconds", ms, video.Rational{}, time.Hour, "0,0,33,9,K\n33,33,33,9,_\n67,67,33,9,_\n100,100,33,9,_\n133,133,34,9,_\n167,167,33,9,_",
 			[]int64{0, 33, 67, 100, 133, 167}, video.Rational{Num: 30000, Den: 1001}, false, false, 200 * time.Millisecond},
-		{"variable", ms, video.Rational{Num: 30, Den: 1}, "0,0,N/A,9,K\n33,33,N/A,9,_\n100,100,N/A,9,_\n133,133,50,9,_",
-			[]int64{0, 33, 100, 133}, video.Rational{Num: 3000, Den: 133}, true, false, 183 * time.Millisecond},
-		{"cut by an edit list, empty packets", ms, video.Rational{Num: 50, Den: 1}, "-40,-40,20,9,KD\n-20,-20,20,9,_D\n0,0,20,9,_\n20,20,20,0,_\n40,40,20,9,_",
+		{"variable", ms, video.Rational{Num: 30, Den: 1}, 190 * time.Millisecond, "0,0,N/A,9,K\n33,33,N/A,9,_\n100,100,N/A,9,_\n133,133,50,9,_",
+			[]int64{0, 33, 100, 133}, video.Rational{Num: 3000, Den: 133}, true, false, 190 * time.Millisecond},
+		{"cut by an edit list, empty packets", ms, video.Rational{Num: 50, Den: 1}, 0, "-40,-40,20,9,KD\n-20,-20,20,9,_D\n0,0,20,9,_\n20,20,20,0,_\n40,40,20,9,_",
 			[]int64{0, 40}, video.Rational{Num: 25, Den: 1}, false, false, 60 * time.Millisecond},
-		{"avi", video.Rational{Num: 1, Den: 25}, video.Rational{Num: 25, Den: 1}, "N/A,0,1,9,K\nN/A,1,1,9,_\nN/A,2,1,9,_",
+		{"avi", video.Rational{Num: 1, Den: 25}, video.Rational{Num: 25, Den: 1}, 0, "N/A,0,1,9,K\nN/A,1,1,9,_\nN/A,2,1,9,_",
 			[]int64{0, 1, 2}, video.Rational{Num: 25, Den: 1}, false, true, 120 * time.Millisecond},
-		{"no times at all", video.Rational{Num: 1, Den: 1200000}, video.Rational{Num: 24, Den: 1}, "N/A,N/A,N/A,9,K\nN/A,N/A,N/A,9,_",
+		{"no times at all", video.Rational{Num: 1, Den: 1200000}, video.Rational{Num: 24, Den: 1}, 0, "N/A,N/A,N/A,9,K\nN/A,N/A,N/A,9,_",
 			[]int64{0, 50000}, video.Rational{Num: 24, Den: 1}, false, true, 83333333},
-		{"one frame", ms, video.Rational{Num: 25, Den: 1}, "7,7,N/A,9,K", []int64{7}, video.Rational{Num: 25, Den: 1}, false, false, 40 * time.Millisecond},
+		{"one frame", ms, video.Rational{Num: 25, Den: 1}, 0, "7,7,N/A,9,K", []int64{7}, video.Rational{Num: 25, Den: 1}, false, false, 40 * time.Millisecond},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			i := video.Info{TimeBase: tt.tb, Rate: tt.rate}
+			i := video.Info{TimeBase: tt.tb, Rate: tt.rate, Duration: tt.claimed}
 			if _, err := addTimes(&i, []byte(tt.packets)); err != nil {
 				t.Fatal(err)
 			}

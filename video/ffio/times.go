@@ -115,9 +115,20 @@ func addTimes(info *video.Info, csv []byte) (hidden int, err error) {
 	if last <= 0 {
 		last = frameTicks(info, 1)
 	}
-	ticks := times[len(times)-1] - times[0] + last
-	info.Duration = time.Duration(float64(ticks) * info.TimeBase.Float() * float64(time.Second))
+	settleDuration(info, times[len(times)-1]-times[0], last)
 	return hidden, nil
+}
+
+// settleDuration believes the file where it leaves a plausible time for the last
+// frame, whose packet often says nothing or the distance to another frame.
+func settleDuration(info *video.Info, span, last int64) {
+	seconds := func(ticks int64) time.Duration {
+		return time.Duration(float64(ticks) * info.TimeBase.Float() * float64(time.Second))
+	}
+	hold := info.Duration - seconds(span)
+	if hold <= 0 || hold.Seconds()*info.Rate.Float() > 2 {
+		info.Duration = seconds(span + last)
+	}
 }
 
 // presentation sorts the packets into the order of showing and returns the

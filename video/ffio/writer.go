@@ -8,7 +8,10 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/v2v/v2v/video"
 )
@@ -255,9 +258,19 @@ func (w *Writer) commit(ctx context.Context) error {
 		return closeErr
 	}
 	if err := w.verify(ctx); err != nil {
+		// ffmpeg's Matroska muxer meets a full disk with silence and exit code 0.
+		if ctx.Err() == nil && (w.child.stderr.full() || diskFull(w.part)) {
+			return fmt.Errorf("%w: %w", syscall.ENOSPC, err)
+		}
 		return err
 	}
 	return video.Publish(w.part, w.plan.Path, w.overwrite)
+}
+
+// diskFull reports whether the file's disk has less room than one write of ffmpeg.
+func diskFull(path string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(path, &st) == nil && st.Bavail*uint64(st.Bsize) < 1<<16
 }
 
 // verify counts the frames of the part file and compares the time they span. An
