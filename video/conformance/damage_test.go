@@ -92,8 +92,8 @@ func TestUnreadable(t *testing.T) {
 		{"empty", put("empty.mp4", ""), "empty"},
 		{"no index", rewrite(t, whole, func(b []byte) []byte { return b[:len(b)/2] }), "moov atom not found"},
 		{"sound only", clip(t, "a.m4a", "-f", "lavfi", "-i", "sine=d=0.1"), "no video stream (1 audio)"},
-		{"no frames", clip(t, "a.mkv", "-f", "lavfi", "-i", "testsrc2=s=64x48:d=1", "-frames:v", "0", "-c:v", "ffv1"), ""},
-		{"playlist", put("list.m3u8", "#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:1/x.ts\n"), ""},
+		{"no frames", clip(t, "a.mkv", "-f", "lavfi", "-i", "testsrc2=s=64x48:d=1", "-frames:v", "0", "-c:v", "ffv1"), "not a video"},
+		{"playlist", put("list.m3u8", "#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:1/x.ts\n"), "not a video"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -51,6 +51,10 @@ func TestCreateRefuses(t *testing.T) {
 	write(t, taken, "precious")
 	file := filepath.Join(dir, "file")
 	write(t, file, "")
+	folder := filepath.Join(dir, "folder.mp4")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	src := probe(t, clip(t, "a.mp4", ramp("64x48", "25", 2)...))
 	readOnly := mountTmpfs(t, "size=1m,ro")
 	other := mountTmpfs(t, "size=1m")
@@ -60,7 +64,7 @@ func TestCreateRefuses(t *testing.T) {
 		want       string
 	}{
 		{"taken", taken, ffio.WriteOptions{}, "allow overwriting"},
-		{"folder", dir + "/x.mp4/../../" + filepath.Base(dir) + ".mp4/", ffio.WriteOptions{}, ""},
+		{"folder", folder, ffio.WriteOptions{Overwrite: true}, "is a folder"},
 		{"missing folder", filepath.Join(dir, "no", "o.mp4"), ffio.WriteOptions{}, "no such file"},
 		{"file for a folder", filepath.Join(file, "o.mp4"), ffio.WriteOptions{}, "not a directory"},
 		{"read-only folder", filepath.Join(readOnly, "o.mp4"), ffio.WriteOptions{}, "read-only"},

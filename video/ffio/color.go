@@ -7,12 +7,19 @@ import (
 	"github.com/v2v/v2v/video"
 )
 
-// swsFlags make swscale exact to a level; without them it is up to 4 off.
+// swsFlags make swscale exact to a level on the way to the encoder; without them
+// it is up to 4 off.
 const swsFlags = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
 
 // hdHeight is the height from which an untagged picture is taken for BT.709, the
 // guess that players make too.
 const hdHeight = 720
+
+// toRGB are the flags and formats by which swscale is exact on the way from the
+// decoder. Straight to packed RGB it is either a level too dark (fast), or three
+// times slower than by way of planes (accurate_rnd); the results of these two are
+// the same to the bit.
+const toRGB = "flags=bicubic+full_chroma_int,format=gbrp,scale,format=rgb24"
 
 // matrices maps ffprobe's colour matrices on scale's names for them.
 var matrices = map[string]string{
@@ -50,7 +57,7 @@ func decodeFilter(i video.Info) (filter string, notes []string) {
 		return hdrFilter(i.Color), []string{fmt.Sprintf(
 			"%s high dynamic range is tone-mapped to standard range (hable)", hdrName(i.Color))}
 	}
-	scale := fmt.Sprintf("scale=w=%d:h=%d:flags=%s", i.Width, i.Height, swsFlags)
+	scale := fmt.Sprintf("scale=w=%d:h=%d", i.Width, i.Height)
 	if !isRGB(i.PixFmt) && !isGray(i.PixFmt) {
 		matrix, known := matrices[i.Color.Matrix]
 		if !known {
@@ -63,15 +70,15 @@ func decodeFilter(i video.Info) (filter string, notes []string) {
 			scale += ":in_range=" + i.Color.Range
 		}
 	}
-	return scale + ":out_range=pc,format=rgb24", notes
+	return scale + ":out_range=pc:" + toRGB, notes
 }
 
 // hdrFilter goes through linear light in BT.709 primaries. The input's tags are
 // set where only the curve is known.
 func hdrFilter(c video.Color) string {
 	return fmt.Sprintf("zscale=tin=%s:pin=%s:min=%s:rin=%s:t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,"+
-		"tonemap=hable:desat=0,zscale=t=bt709:r=full,format=gbrp,scale=flags=%s,format=rgb24",
-		c.Transfer, orWord(c.Primaries, "bt2020"), orWord(c.Matrix, "bt2020nc"), orWord(c.Range, "tv"), swsFlags)
+		"tonemap=hable:desat=0,zscale=t=bt709:r=full,format=gbrp,scale,format=rgb24",
+		c.Transfer, orWord(c.Primaries, "bt2020"), orWord(c.Matrix, "bt2020nc"), orWord(c.Range, "tv"))
 }
 
 func hdrName(c video.Color) string {

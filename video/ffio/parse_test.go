@@ -138,6 +138,17 @@ func TestTimes(t *testing.T) {
 	}
 }
 
+func TestTimesRefuses(t *testing.T) {
+	for _, packets := range []string{"", "\n\n", "0,0,20,0,K_", "0,0,20,9,KD"} {
+		if _, err := addTimes(&video.Info{}, []byte(packets)); !errors.Is(err, video.ErrNoFrames) {
+			t.Errorf("%q: %v", packets, err)
+		}
+	}
+	if _, err := addTimes(&video.Info{}, []byte("1,2,3")); err == nil || errors.Is(err, video.ErrNoFrames) {
+		t.Errorf("half a line: %v", err)
+	}
+}
+
 func TestMissing(t *testing.T) {
 	clip := func() video.Info {
 		return video.Info{TimeBase: video.Rational{Num: 1, Den: 100}, Rate: video.Rational{Num: 25, Den: 1}, Times: []int64{0, 4, 8, 12}}

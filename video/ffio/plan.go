@@ -68,6 +68,9 @@ func (p *Plan) fill(o WriteOptions) (err error) {
 	p.Rate, p.TimeBase = p.clock.rate, p.clock.out
 	if p.Container == "matroska" || p.Container == "webm" {
 		p.TimeBase = video.Rational{Num: 1, Den: 1000}
+		if o.Source != nil && o.Source.Variable && 1000%p.clock.out.Den != 0 {
+			p.note("%s keeps the varying frame times to the millisecond", extension(p.Container))
+		}
 	}
 	p.tracks()
 	encoder, err := o.encoderArgs(c, p.Container)

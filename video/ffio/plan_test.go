@@ -35,6 +35,8 @@ func TestPlan(t *testing.T) {
 			"-crf:v 16 -preset:v slow -x264-params:v a=1:b=2", ""},
 		{"source", "o.mp4", WriteOptions{Source: src}, "h264 yuv420p 640x480 smpte170m",
 			"-map 1:a:0 -c:a:0 copy -map 1:a:1 -c:a:1 aac -map 1:s:0 -c:s:0 mov_text -movflags", "subtitle stream 1: hdmv_pgs_subtitle does not go into .mp4 and is dropped"},
+		{"variable to milliseconds", "o.mkv", WriteOptions{Source: &video.Info{Width: 64, Height: 48, Variable: true, Rate: src.Rate, TimeBase: src.TimeBase, Times: []int64{0, 512, 9999}}},
+			"h264 yuv420p 64x48 smpte170m", "-enc_time_base 1/12800", "to the millisecond"},
 		{"metadata", "o.mp4", WriteOptions{Width: 64, Height: 48, ExtraMetadata: map[string]string{"b": "2", "a": "1"}}, "h264 yuv420p 64x48 smpte170m",
 			"-metadata a=1 -metadata b=2 -movflags +faststart+use_metadata_tags", ""},
 	}

@@ -114,7 +114,7 @@ func claimPart(part, final string) error {
 	if filepath.Dir(part) == filepath.Dir(final) {
 		return nil
 	}
-	// A link to the part file in the final folder is tried and taken away.
+	// The rename that Publish will need is tried there and back.
 	probe := video.PartPath("", final)
 	if err := os.Rename(part, probe); err != nil {
 		return errors.Join(fmt.Errorf("from folder %q to %q: %w", filepath.Dir(part), filepath.Dir(final), plain(err)), os.Remove(part))
