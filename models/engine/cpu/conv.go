@@ -12,7 +12,6 @@ import "C"
 
 import (
 	"fmt"
-	"time"
 	"unsafe"
 
 	"gorgonia.org/tensor"
@@ -137,7 +136,6 @@ func (c *compiler) forward(i engine.Instr, s C.v2v_conv_spec, x slot, bias bool)
 	if constant {
 		s.prepacked = 1
 	}
-	s.winograd = c.winograd(s)
 	conv, err := c.newConv(s)
 	if err != nil {
 		return err
@@ -165,7 +163,13 @@ func (c *compiler) convName(what string, conv *C.v2v_conv, s C.v2v_conv_spec) st
 
 func (c *compiler) newConv(s C.v2v_conv_spec) (*C.v2v_conv, error) {
 	var conv *C.v2v_conv
-	if err := check(C.v2v_conv_new(&conv, &s), "create convolution"); err != nil {
+	s.winograd = winograd(s)
+	status := C.v2v_conv_new(&conv, &s)
+	if status != 0 && s.winograd == 1 { // not on this processor, or not with this activation
+		s.winograd = 0
+		status = C.v2v_conv_new(&conv, &s)
+	}
+	if err := check(status, "create convolution"); err != nil {
 		return nil, err
 	}
 	c.free = append(c.free, func() { C.v2v_conv_free(conv) })
@@ -206,7 +210,6 @@ func emitConvGradX(c *compiler, i engine.Instr) error {
 	big := tensor.Shape{out[0], out[1], out[2] + 2*mirrored, out[3] + 2*mirrored}
 	s := c.geometry(big, wshape, gshape, o.Stride, zeros)
 	s.kind = C.V2V_BWD_DATA
-	s.winograd = c.winograd(s)
 	conv, err := c.newConv(s)
 	if err != nil {
 		return err
@@ -244,7 +247,6 @@ func emitConvGradW(c *compiler, i engine.Instr) error {
 	}
 	s := c.geometry(shape, wshape, gshape, o.Stride, zeros)
 	s.kind = C.V2V_BWD_WEIGHTS
-	s.winograd = c.winograd(s)
 	conv, err := c.newConv(s)
 	if err != nil {
 		return err
@@ -257,55 +259,19 @@ func emitConvGradW(c *compiler, i engine.Instr) error {
 	return nil
 }
 
-// winograd measures whether oneDNN's Winograd algorithm exists for this
-// convolution and beats the direct one here. The answer is kept for the
-// device's life.
-func (c *compiler) winograd(s C.v2v_conv_spec) C.int {
-	if s.kh != 3 || s.kw != 3 || s.stride != 1 || s.c%C.int(c.d.block) != 0 || s.o%C.int(c.d.block) != 0 {
-		return 0
-	}
-	won, known := c.d.algs[s]
-	if !known {
-		direct, ok := timeConv(s)
-		s.winograd = 1
-		wino, exists := timeConv(s)
-		s.winograd = 0
-		won = ok && exists && wino < direct
-		c.d.algs[s] = won
-	}
-	if won {
+// winogradChannels is from where on Winograd's transforms cost less than the
+// multiplications they save.
+const winogradChannels = 64
+
+// winograd says whether a convolution is tried by Winograd's algorithm: 3x3
+// kernels at stride one over many channels, unless the weights change with
+// every run and would have to be transformed each time. It is a rule and not a
+// measurement so that the same program gives the same numbers in every
+// process: a training run that was killed must continue its curve.
+func winograd(s C.v2v_conv_spec) C.int {
+	if s.kh == 3 && s.kw == 3 && s.stride == 1 && s.c >= winogradChannels && s.o >= winogradChannels &&
+		s.c%s.block == 0 && s.o%s.block == 0 && (s.kind != C.V2V_FWD || s.prepacked == 1) {
 		return 1
 	}
 	return 0
-}
-
-// timeConv runs a convolution on memory of its own and returns the best of
-// three times.
-func timeConv(s C.v2v_conv_spec) (time.Duration, bool) {
-	var conv *C.v2v_conv
-	if C.v2v_conv_new(&conv, &s) != 0 {
-		return 0, false
-	}
-	defer C.v2v_conv_free(conv)
-	weights := int(max(C.v2v_conv_packed(conv), C.size_t(s.o*s.c*s.kh*s.kw*4)))
-	sizes := []int{int(s.n * s.c * s.h * s.w * 4), weights, int(s.n * s.o * s.oh * s.ow * 4), int(C.v2v_conv_scratch(conv)), int(s.o * 4)}
-	mem := make([]unsafe.Pointer, len(sizes))
-	for i, n := range sizes {
-		p, err := alloc(n)
-		if err != nil {
-			return 0, false
-		}
-		defer C.free(p)
-		C.memset(p, 0, C.size_t(n))
-		mem[i] = p
-	}
-	best := time.Hour
-	for range 4 {
-		t := time.Now()
-		if C.v2v_conv_run(conv, mem[0], mem[1], f32(mem[4]), mem[2], (*C.char)(mem[3])) != 0 {
-			return 0, false
-		}
-		best = min(best, time.Since(t))
-	}
-	return best, true
 }

@@ -34,7 +34,6 @@ type Options struct {
 type Device struct {
 	thread *thread
 	block  int
-	algs   map[C.v2v_conv_spec]bool // winograd wins, as measured
 }
 
 // avx512Core is oneDNN's dnnl_cpu_isa_avx512_core: from there on channels come
@@ -52,7 +51,7 @@ func Open(o Options) (*Device, error) {
 	if o.Threads < 1 || o.Threads > 1024 {
 		return nil, fmt.Errorf("open cpu: %d threads; give 1 to 1024", o.Threads)
 	}
-	d := &Device{thread: startThread(), block: 8, algs: map[C.v2v_conv_spec]bool{}}
+	d := &Device{thread: startThread(), block: 8}
 	d.thread.do(func() {
 		C.v2v_threads(C.int(o.Threads))
 		C.v2v_flush_denormals()
