@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/spf13/pflag"
 
@@ -60,7 +59,7 @@ func openModel(path string) (*models.Model, error) {
 	}
 	m, err := models.Open(path)
 	if err != nil {
-		return nil, withCode(exitModel, fmt.Errorf("open model: %w", err))
+		return nil, withCode(exitModel, err)
 	}
 	return m, nil
 }

@@ -8,7 +8,10 @@ import (
 	"syscall"
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	calmThreads()
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 // run is one call of v2v. The first SIGINT or SIGTERM cancels the context, and
 // what is in work ends cleanly; a second one has its default effect and ends

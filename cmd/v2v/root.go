@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
-	"github.com/v2v/v2v/jobs"
+	"github.com/v2v/v2v/models/train"
 )
 
 // app is what every command needs: where to print, and the log.
@@ -51,9 +51,10 @@ func (a *app) event(v any) error {
 func (a *app) complain(err error, code int) {
 	var c *coded
 	switch {
-	case err == nil, errors.As(err, &c) && c.silent:
+	case err == nil:
 	case code == exitInterrupt || code == exitTerm:
 		a.say("v2v: interrupted; nothing half done stands")
+	case errors.As(err, &c) && c.silent:
 	default:
 		a.say("v2v: %s", oneLine(err))
 	}
@@ -124,7 +125,8 @@ temporally conditioned networks, and trains them on paired clips.`,
 
 func commands(a *app) []*cobra.Command {
 	return []*cobra.Command{
-		newBench(a),
+		newPrepare(a), newTrain(a), newConvert(a), newBatch(a), newEval(a), newFlow(a),
+		newInfo(a), newDevices(a), newBench(a), newVersion(a),
 	}
 }
 
@@ -165,6 +167,7 @@ func (a *app) jsonFlag(c *cobra.Command) {
 
 // isList reports whether an error is a list of problems.
 func isList(err error) bool {
-	var u *jobs.UsageError
-	return errors.As(err, &u)
+	var mine *listError
+	var data *train.DataError
+	return errors.As(err, &mine) || errors.As(err, &data)
 }

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/v2v/v2v/jobs"
+	"github.com/v2v/v2v/video"
+	"github.com/v2v/v2v/video/cvimg"
+	"github.com/v2v/v2v/video/cvio"
+	"github.com/v2v/v2v/video/ffio"
+)
+
+// clipOptions say how clips are read.
+type clipOptions struct {
+	decoder string
+	rate    rate
+	size    size
+	extract string
+}
+
+// inFlight bounds the frames that a decoder lends out: four wait for the next
+// stage, one is being worked on there, one is being decoded.
+const inFlight = 6
+
+func (o *clipOptions) flags(f *pflag.FlagSet) {
+	f.StringVar(&o.decoder, "decoder", "auto", "auto, opencv or ffmpeg; auto takes OpenCV where it is exact")
+	f.Var(&o.rate, "rate", "frames a second of folders of pictures, like 30000/1001 (default 25)")
+}
+
+func (o *clipOptions) sizeFlag(f *pflag.FlagSet) {
+	f.Var(&o.size, "size", "resize frames to height x width")
+}
+
+func (o *clipOptions) extractFlag(f *pflag.FlagSet) {
+	f.StringVar(&o.extract, "extract", "", "make the control pictures from a real clip: "+strings.Join(cvimg.Kinds, ", "))
+}
+
+func (o *clipOptions) check() error {
+	if !slices.Contains([]string{"auto", "opencv", "ffmpeg"}, o.decoder) {
+		return usage("--decoder %q: give auto, opencv or ffmpeg", o.decoder)
+	}
+	if o.extract != "" && !slices.Contains(cvimg.Kinds, o.extract) {
+		return usage("--extract %q: give one of %s", o.extract, strings.Join(cvimg.Kinds, ", "))
+	}
+	return nil
+}
+
+// clip is an open clip and what is worth knowing of how it is read.
+type clip struct {
+	video.Reader
+	decoder string
+	notes   []string
+}
+
+// open opens a video or a folder of pictures, with its frames resized and
+// extracted as the options say. Whatever is wrong with the input has one exit
+// code.
+func (o *clipOptions) open(ctx context.Context, path string) (*clip, error) {
+	c, err := o.plain(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	if o.extract != "" {
+		if c.Reader, err = o.extracted(ctx, c.Reader, path); err != nil {
+			return nil, err
+		}
+	}
+	if i := c.Info(); o.size != (size{}) && (i.Height != o.size.H || i.Width != o.size.W) {
+		if shape := float64(i.Width*o.size.H) / float64(i.Height*o.size.W); shape > 1.02 || shape < 0.98 {
+			c.notes = append(c.notes, fmt.Sprintf("resizing %dx%d to %dx%d changes the picture's shape", i.Height, i.Width, o.size.H, o.size.W))
+		}
+		c.Reader = resized(c.Reader, o.size)
+	}
+	return c, nil
+}
+
+// plain opens a clip as it is.
+func (o *clipOptions) plain(ctx context.Context, path string) (*clip, error) {
+	c, err := o.decode(ctx, path)
+	if errors.Is(err, ffio.ErrMissing) {
+		return nil, fmt.Errorf("open %q: %w", path, err)
+	}
+	return c, withCode(jobs.ExitUnreadable, err)
+}
+
+func (o *clipOptions) decode(ctx context.Context, path string) (*clip, error) {
+	st, err := os.Stat(path)
+	var at *fs.PathError
+	switch {
+	case errors.As(err, &at):
+		return nil, fmt.Errorf("open %q: %w", path, at.Err)
+	case err != nil:
+		return nil, err
+	case st.IsDir():
+		r, err := video.OpenStills(ctx, path, video.StillsOptions{Rate: video.Rational(o.rate), InFlight: inFlight})
+		return &clip{Reader: r, decoder: "stills"}, err
+	}
+	info, err := ffio.Probe(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	right, why := cvio.Right(info)
+	if o.decoder == "opencv" || o.decoder == "auto" && right {
+		r, err := cvio.Open(ctx, info, cvio.ReadOptions{InFlight: inFlight})
+		c := &clip{Reader: r, decoder: "opencv"}
+		if !right {
+			c.notes = append(c.notes, "OpenCV does not read this clip exactly: "+why)
+		}
+		if err == nil || o.decoder == "opencv" {
+			return c, err
+		}
+		why = err.Error()
+	}
+	r, err := ffio.OpenProbed(ctx, info, ffio.ReadOptions{InFlight: inFlight})
+	if err != nil {
+		return nil, err
+	}
+	c := &clip{Reader: r, decoder: "ffmpeg", notes: r.Notes()}
+	if o.decoder == "auto" {
+		c.notes = append(c.notes, "decoded by ffmpeg, not OpenCV: "+why)
+	}
+	return c, nil
+}
+
+// rate is the value of --rate.
+type rate video.Rational
+
+// String implements pflag.Value.
+func (r *rate) String() string {
+	if r.Num == 0 {
+		return ""
+	}
+	return video.Rational(*r).String()
+}
+
+// Type implements pflag.Value.
+func (r *rate) Type() string { return "N[/D]" }
+
+// Set implements pflag.Value.
+func (r *rate) Set(text string) error {
+	num, den, ok := strings.Cut(text, "/")
+	if !ok {
+		den = "1"
+	}
+	n, err := strconv.ParseInt(num, 10, 32)
+	d, derr := strconv.ParseInt(den, 10, 32)
+	if err != nil || derr != nil || n < 1 || d < 1 {
+		return fmt.Errorf("%q is no frame rate; give one like 25 or 30000/1001", text)
+	}
+	*r = rate{Num: n, Den: d}
+	return nil
+}
+
+// stem is the name of a clip: that of its file without the extension, or of
+// its folder.
+func stem(path string) string {
+	base := filepath.Base(path)
+	if ext := filepath.Ext(base); isVideo(base) && ext != base {
+		return strings.TrimSuffix(base, ext)
+	}
+	return base
+}
+
+// isVideo reports whether a name looks like a video's.
+func isVideo(name string) bool {
+	return slices.Contains([]string{".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".ts"}, strings.ToLower(filepath.Ext(name)))
+}
+
+// isStill reports whether a name looks like a picture's.
+func isStill(name string) bool {
+	return slices.Contains([]string{".png", ".jpg", ".jpeg"}, strings.ToLower(filepath.Ext(name)))
+}

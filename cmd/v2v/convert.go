@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/v2v/v2v/jobs"
+	"github.com/v2v/v2v/video"
+)
+
+// convertOptions are what convert and batch have in common.
+type convertOptions struct {
+	model    modelOptions
+	clip     clipOptions
+	sink     sinkOptions
+	onDamage string
+	start    int
+	frames   int
+}
+
+func (o *convertOptions) flags(f *pflag.FlagSet) {
+	o.model.flags(f)
+	o.clip.flags(f)
+	o.clip.sizeFlag(f)
+	o.clip.extractFlag(f)
+	o.sink.flags(f)
+	o.rangeFlags(f)
+}
+
+func (o *convertOptions) rangeFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.onDamage, "on-damage", "keep", "keep the frames of a damaged clip that there are, or fail")
+	f.IntVar(&o.start, "start", 0, "first frame to convert, counted from 0")
+	f.IntVar(&o.frames, "frames", 0, "how many frames to convert at most; 0 for all")
+}
+
+func (o *convertOptions) check() error {
+	switch {
+	case o.onDamage != "keep" && o.onDamage != "fail":
+		return usage("--on-damage %q: give keep or fail", o.onDamage)
+	case o.start < 0 || o.frames < 0:
+		return usage("--start %d --frames %d: give numbers from 0 up", o.start, o.frames)
+	}
+	return o.clip.check()
+}
+
+func (o *convertOptions) damage() jobs.OnDamage {
+	if o.onDamage == "fail" {
+		return jobs.DamageFail
+	}
+	return jobs.DamageKeep
+}
+
+func newConvert(a *app) *cobra.Command {
+	var o convertOptions
+	var out string
+	c := &cobra.Command{
+		Use:   "convert --model MODEL IN -o OUT",
+		Short: "Turn one clip into a realistic video",
+		Long: `Turns a control video (edges, masks, gray, regions), or a folder of pictures,
+into a realistic video, frame for frame. Sound and subtitles are kept. OUT is a
+video by its extension, or else a folder of PNGs. With --extract, IN is a real
+clip and the control pictures are made on the way.`,
+		Example: `  v2v convert --model model.safetensors edges.mp4 -o out.mp4
+  v2v convert --model model.safetensors --extract edges walk.mp4 -o out.mp4
+  v2v convert --model model.safetensors frames/ -o out/ --size 256x512
+  v2v convert --model model.safetensors -o out.mp4 -- -odd-name.mp4`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return runConvert(c.Context(), a, o, args[0], out) },
+	}
+	f := c.Flags()
+	f.StringVarP(&out, "output", "o", "", "video file or folder of PNGs to write")
+	f.BoolVar(&o.sink.overwrite, "overwrite", false, "replace an output that exists")
+	o.flags(f)
+	a.jsonFlag(c)
+	return c
+}
+
+// planned is the event that says what convert is about to do.
+type planned struct {
+	Version int      `json:"v"`
+	Event   string   `json:"event"`
+	Input   string   `json:"input"`
+	Output  string   `json:"output"`
+	Decoder string   `json:"decoder"`
+	Frames  int      `json:"frames"`
+	Notes   []string `json:"notes"`
+}
+
+func runConvert(ctx context.Context, a *app, o convertOptions, in, out string) (err error) {
+	if out == "" {
+		return usage("give -o OUT, a video file or a folder")
+	}
+	if err := o.check(); err != nil {
+		return err
+	}
+	m, err := o.model.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	job, err := a.job(ctx, &o, in, out, m.note(o.clip.extract)...)
+	if err != nil {
+		return err
+	}
+	gen := m.generator()
+	defer func() { err = errors.Join(err, gen.Close()) }()
+	job.Generator = gen
+	return a.runClip(ctx, job)
+}
+
+// job opens the input, refuses outputs that cannot be, and tells what will be
+// done. The generator is the caller's to add.
+func (a *app) job(ctx context.Context, o *convertOptions, in, out string, notes ...string) (*jobs.Clip, error) {
+	src, err := o.clip.open(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := o.sink.plan(out, src.Info(), src.Info().Width, src.Info().Height)
+	if err != nil {
+		return nil, errors.Join(err, src.Close())
+	}
+	if err := a.tellPlan(src, in, out, slices.Concat(plan, src.notes, notes)); err != nil {
+		return nil, errors.Join(err, src.Close())
+	}
+	return &jobs.Clip{
+		Input: in, Output: out, Reader: src,
+		NewWriter: func(ctx context.Context, info video.Info, w, h int) (video.Writer, error) {
+			return o.sink.create(ctx, out, "", info, w, h)
+		},
+		OnDamage: o.damage(), Start: o.start, Frames: o.frames,
+	}, nil
+}
+
+func (a *app) tellPlan(src *clip, in, out string, notes []string) error {
+	i := src.Info()
+	a.say("%s: %s, %d frames of %dx%d, %s a second, decoded by %s", in, i.Codec, i.Frames(), i.Width, i.Height, i.Rate, src.decoder)
+	for _, n := range notes {
+		a.say("%s: %s", out, n)
+	}
+	if !a.json {
+		return nil
+	}
+	return a.event(planned{jobs.EventVersion, "clip_planned", in, out, src.decoder, i.Frames(), notes})
+}
+
+// runClip runs one clip outside a batch and tells how it went.
+func (a *app) runClip(ctx context.Context, c *jobs.Clip) error {
+	bar := a.meter("frames")
+	defer bar.done()
+	res, err := c.Run(ctx, func(e jobs.Event) {
+		if a.json {
+			a.event(e)
+		}
+		bar.set(e.Clip.Frames, e.Clip.Total, filepath.Base(c.Output))
+	})
+	bar.done()
+	if a.json {
+		if jerr := a.event(jobs.ClipEvent(c, res, err)); err == nil {
+			err = jerr
+		}
+	}
+	if err != nil {
+		return clipError(ctx, c.Input, err)
+	}
+	s := res.Stages
+	a.say("%s: %d frames of %dx%d in %.1f s, %.2f a second (busy: decode %.1f s, generate %.1f s, encode %.1f s)",
+		c.Output, res.FramesOut, res.Width, res.Height, res.Wall, float64(res.FramesOut)/res.Wall, s.Decode, s.Flow+s.Generate, s.Encode)
+	if res.Damaged != "" {
+		return withCode(jobs.ExitSome, fmt.Errorf("the input is damaged: %s", res.Damaged))
+	}
+	return nil
+}
+
+// clipError names the clip that failed and gives the failure its exit code.
+func clipError(ctx context.Context, path string, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	var at *jobs.StageError
+	code := jobs.ExitError
+	switch errors.As(err, &at); {
+	case errors.Is(err, video.ErrDamaged):
+		code = jobs.ExitSome
+	case at != nil && (at.Stage == "open" || at.Stage == "decode"):
+		code = jobs.ExitUnreadable
+	}
+	return withCode(code, fmt.Errorf("convert %q: %w", path, err))
+}

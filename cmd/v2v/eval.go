@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/v2v/v2v/flow"
+	"github.com/v2v/v2v/flow/cvflow"
+)
+
+type evalOptions struct {
+	fake, real, mask string
+	every            int
+	clip             clipOptions
+}
+
+// scores are what eval measures of a clip, means over its frames. PSNR of
+// equal frames is taken as maxPSNR, for JSON holds no infinity. Foreground is
+// absent without a mask, or where no frame has anything inside.
+type scores struct {
+	PSNR       float64  `json:"psnr"`
+	SSIM       float64  `json:"ssim"`
+	Warp       float64  `json:"warp_error"`
+	RealWarp   float64  `json:"real_warp_error"`
+	Foreground *float64 `json:"psnr_foreground,omitempty"`
+}
+
+// clipScores are the scores of one clip.
+type clipScores struct {
+	Name   string `json:"name"`
+	Frames int    `json:"frames"` // measured
+	scores
+}
+
+// evalReport is what eval prints with --json: the mean over clips, also under
+// its own name, and every clip.
+type evalReport struct {
+	Event string `json:"event"`
+	scores
+	Mean  scores       `json:"mean"`
+	Clips []clipScores `json:"clips"`
+}
+
+func newEval(a *app) *cobra.Command {
+	var o evalOptions
+	c := &cobra.Command{
+		Use:   "eval --fake PATH --real PATH",
+		Short: "Measure how close generated clips are to real ones, and how steady",
+		Long: `Measures PSNR and SSIM of generated frames against real ones, and the temporal
+warping error of both: how much a frame differs from the one before, moved along
+the flow of the real clip, where nothing is hidden. With a mask, PSNR is measured
+inside it too. A PATH is a video, a folder of pictures, or a folder of clips,
+which are matched by name.`,
+		Example: `  v2v eval --fake out.mp4 --real real.mp4
+  v2v eval --fake out/ --real data/test_B --mask mog2 --json`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return runEval(c.Context(), a, o) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.fake, "fake", "", "generated clip, or folder of clips")
+	f.StringVar(&o.real, "real", "", "real clip, or folder of clips")
+	f.StringVar(&o.mask, "mask", "", "clip that is white where PSNR counts, or mog2: what moves in the real clip")
+	f.IntVar(&o.every, "every", 1, "measure every so many frames only")
+	o.clip.flags(f)
+	a.jsonFlag(c)
+	return c
+}
+
+func runEval(ctx context.Context, a *app, o evalOptions) (err error) {
+	if o.every < 1 {
+		return usage("--every %d: give 1 or more", o.every)
+	}
+	if err := o.clip.check(); err != nil {
+		return err
+	}
+	list, err := pairs(ctx, o.fake, o.real, o.mask)
+	if err != nil {
+		return err
+	}
+	e, err := cvflow.NewFarneback(cvflow.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
+	r := evalReport{Event: "eval"}
+	bar := a.meter("clips")
+	defer bar.done()
+	for i, p := range list {
+		bar.set(i, len(list), p.name)
+		s, err := o.score(ctx, p, e)
+		if err != nil {
+			return fmt.Errorf("eval %s: %w", p.name, err)
+		}
+		r.Clips = append(r.Clips, s)
+	}
+	bar.done()
+	r.Mean = mean(r.Clips)
+	r.scores = r.Mean
+	return a.printScores(r)
+}
+
+// score measures one clip.
+func (o evalOptions) score(ctx context.Context, p pair, e flow.Estimator) (s clipScores, err error) {
+	m, err := o.openMeter(ctx, p, e)
+	if err != nil {
+		return s, err
+	}
+	defer func() { err = errors.Join(err, m.close()) }()
+	for m.next(ctx) {
+	}
+	if m.err != nil {
+		return s, m.err
+	}
+	return clipScores{p.name, m.frames, m.scores()}, nil
+}
+
+func mean(clips []clipScores) scores {
+	var m scores
+	n := float64(len(clips))
+	var inside float64
+	masked := 0
+	for _, c := range clips {
+		m.PSNR += c.PSNR / n
+		m.SSIM += c.SSIM / n
+		m.Warp += c.Warp / n
+		m.RealWarp += c.RealWarp / n
+		if c.Foreground != nil {
+			inside += *c.Foreground
+			masked++
+		}
+	}
+	if masked > 0 {
+		inside /= float64(masked)
+		m.Foreground = &inside
+	}
+	return m
+}
+
+func (a *app) printScores(r evalReport) error {
+	if a.json {
+		return a.event(r)
+	}
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "clip\tframes\tPSNR\tSSIM\twarp error\tof the real clip\tforeground PSNR\t")
+	row := func(name string, frames int, s scores) {
+		inside := "-"
+		if s.Foreground != nil {
+			inside = fmt.Sprintf("%.2f dB", *s.Foreground)
+		}
+		fmt.Fprintf(w, "%s\t%d\t%.2f dB\t%.4f\t%.6f\t%.6f\t%s\t\n", quoted(name), frames, s.PSNR, s.SSIM, s.Warp, s.RealWarp, inside)
+	}
+	frames := 0
+	for _, c := range r.Clips {
+		row(c.Name, c.Frames, c.scores)
+		frames += c.Frames
+	}
+	if len(r.Clips) > 1 {
+		row("mean", frames, r.Mean)
+	}
+	return w.Flush()
+}

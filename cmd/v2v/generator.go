@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/pflag"
+
+	"github.com/v2v/v2v/models"
+	"github.com/v2v/v2v/models/engine"
+	"github.com/v2v/v2v/video"
+	"github.com/v2v/v2v/video/cvimg"
+)
+
+// modelOptions say what generates.
+type modelOptions struct {
+	path   string
+	first  string
+	device deviceOptions
+}
+
+func (o *modelOptions) flags(f *pflag.FlagSet) {
+	f.StringVar(&o.path, "model", "", "model file")
+	f.StringVar(&o.first, "first", "", "picture taken as the frame before the first one")
+	o.device.flags(f)
+}
+
+// machine is an open device with a model to run on it.
+type machine struct {
+	dev   engine.Device
+	model *models.Model
+	first *video.Frame
+	o     modelOptions
+}
+
+func (o modelOptions) open() (*machine, error) {
+	m := &machine{o: o}
+	var err error
+	if m.model, err = openModel(o.path); err != nil {
+		return nil, err
+	}
+	if o.first != "" {
+		if m.first, err = video.ReadImage(o.first); err != nil {
+			return nil, errors.Join(usage("--first: %w", err), m.Close())
+		}
+	}
+	if m.dev, err = o.device.open(); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
+}
+
+// Close frees the device and the model; generators must be closed before.
+func (m *machine) Close() error {
+	var err error
+	if m.dev != nil {
+		err = m.dev.Close()
+	}
+	return errors.Join(err, m.model.Close())
+}
+
+// note says where the control pictures are not what the model was trained on.
+func (m *machine) note(extract string) []string {
+	if about := m.model.Config.About.Extract; about != "" && extract != "" && about != extract {
+		return []string{fmt.Sprintf("the model was trained on %s, not on %s", about, extract)}
+	}
+	return nil
+}
+
+// generator runs a model and gives every clip the first picture in its size.
+type generator struct {
+	m      *machine
+	runner *models.Runner
+	w, h   int // of the picture that runner was made with
+}
+
+func (m *machine) generator() *generator { return &generator{m: m} }
+
+// Start implements jobs.Generator.
+func (g *generator) Start(ctx context.Context, info video.Info) (w, h int, err error) {
+	if g.runner == nil || g.m.first != nil && (g.w != info.Width || g.h != info.Height) {
+		first := g.m.first
+		if first != nil && (first.W != info.Width || first.H != info.Height) {
+			first = video.NewFrame(info.Width, info.Height)
+			if err := cvimg.Resize(first, g.m.first); err != nil {
+				return 0, 0, fmt.Errorf("--first: %w", err)
+			}
+		}
+		if err := g.Close(); err != nil {
+			return 0, 0, err
+		}
+		g.runner = models.NewRunner(g.m.dev, g.m.model, models.RunOptions{Precision: g.m.o.device.precision, First: first})
+		g.w, g.h = info.Width, info.Height
+	}
+	return g.runner.Start(ctx, info)
+}
+
+// Generate implements jobs.Generator.
+func (g *generator) Generate(ctx context.Context, src, dst *video.Frame) error {
+	return g.runner.Generate(ctx, src, dst)
+}
+
+// Close implements jobs.Generator.
+func (g *generator) Close() error {
+	if g.runner == nil {
+		return nil
+	}
+	err := g.runner.Close()
+	g.runner = nil
+	return err
+}
+
+// identity names everything but the model that changes an output, for the
+// records of a batch.
+func identity(parts ...string) string { return fmt.Sprintf("%q", parts) }
+
+// pictureHash tells pictures apart.
+func pictureHash(f *video.Frame) string {
+	return fmt.Sprintf("%dx%d %x", f.W, f.H, sha256.Sum256(f.Pix))
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/v2v/v2v/jobs"
+	"github.com/v2v/v2v/video"
+	"github.com/v2v/v2v/video/cvimg"
+)
+
+type prepareOptions struct {
+	clip      clipOptions
+	data      string
+	holdout   float64
+	every     int
+	overwrite bool
+}
+
+func newPrepare(a *app) *cobra.Command {
+	var o prepareOptions
+	c := &cobra.Command{
+		Use:   "prepare --extract KIND CLIP... -o DATA",
+		Short: "Make a paired training set from real video",
+		Long: `Makes pairs of control pictures and real frames for training: Canny edges, the
+moving foreground, luminance, or colour regions. Pictures are extracted at the
+clip's own resolution and then made smaller. The end of each clip is held out
+in test_A and test_B. A clip is there whole or not at all.`,
+		Example: `  v2v prepare --extract edges walk.mp4 -o data --size 144x192
+  v2v prepare --extract mask *.mp4 -o data --size 256x256 --holdout 0.2`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return runPrepare(c.Context(), a, o, args) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.clip.extract, "extract", "", strings.Join(cvimg.Kinds, ", "))
+	f.StringVarP(&o.data, "output", "o", "", "folder of the data set, added to where it exists")
+	f.Float64Var(&o.holdout, "holdout", 0.1, "share of each clip, at its end, kept from training")
+	f.IntVar(&o.every, "every", 1, "keep every so many frames only")
+	f.BoolVar(&o.overwrite, "overwrite", false, "make clips again that are there")
+	o.clip.flags(f)
+	o.clip.sizeFlag(f)
+	a.jsonFlag(c)
+	return c
+}
+
+func (o *prepareOptions) check() error {
+	switch {
+	case o.data == "":
+		return usage("give -o DATA, a folder")
+	case o.clip.extract == "":
+		return usage("give --extract, one of %s", strings.Join(cvimg.Kinds, ", "))
+	case !(o.holdout >= 0 && o.holdout < 1):
+		return usage("--holdout %g: give a share from 0 to below 1", o.holdout)
+	case o.every < 1:
+		return usage("--every %d: give 1 or more", o.every)
+	}
+	return o.clip.check()
+}
+
+func runPrepare(ctx context.Context, a *app, o prepareOptions, inputs []string) (err error) {
+	if err := o.check(); err != nil {
+		return err
+	}
+	list, err := o.look(ctx, inputs)
+	if err != nil {
+		return err
+	}
+	d, err := openDataset(o.data, o)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	if err := d.accept(list, o.overwrite); err != nil {
+		return err
+	}
+	bar := a.meter("frames")
+	defer bar.done()
+	damaged := 0
+	for _, c := range list {
+		if err := o.make(ctx, d, c, bar); err != nil {
+			return fmt.Errorf("prepare %q: %w", c.Source, err)
+		}
+		if c.Damaged != "" {
+			damaged++
+		}
+		bar.say("%s: %d pairs to train on, %d held out, %dx%d (height x width)", c.Name, c.Train, c.Test, c.Height, c.Width)
+		if err := a.tellPrepared(c); err != nil {
+			return err
+		}
+	}
+	if damaged > 0 {
+		return withCode(jobs.ExitSome, fmt.Errorf("prepare: %d of %d clips are damaged; the frames there are were taken", damaged, len(list)))
+	}
+	return nil
+}
+
+func (a *app) tellPrepared(c *prepared) error {
+	if !a.json {
+		return nil
+	}
+	return a.event(struct {
+		Event string `json:"event"`
+		*prepared
+	}{"clip_prepared", c})
+}
+
+// look opens every input once, so that what is wrong with one is known before
+// work begins.
+func (o *prepareOptions) look(ctx context.Context, inputs []string) ([]*prepared, error) {
+	var list []*prepared
+	for _, in := range inputs {
+		c, err := o.clip.plain(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		i := c.Info()
+		c.Close() // nothing was read
+		p := &prepared{Name: stem(in), Source: in, Frames: i.Frames(), Height: i.Height, Width: i.Width}
+		if o.clip.size != (size{}) {
+			p.Height, p.Width = o.clip.size.H, o.clip.size.W
+		}
+		if at := slices.IndexFunc(list, func(q *prepared) bool { return q.Name == p.Name }); at >= 0 {
+			return nil, usage("%s and %s would both be clip %s: rename one of them", list[at].Source, in, p.Name)
+		}
+		if len(list) > 0 && (p.Height != list[0].Height || p.Width != list[0].Width) {
+			return nil, usage("%s is %dx%d and %s is %dx%d (height x width): give one --size for all",
+				list[0].Source, list[0].Height, list[0].Width, in, p.Height, p.Width)
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+// split is the number of the first held-out frame of n.
+func (o *prepareOptions) split(n int) int {
+	return n - int(math.Ceil(o.holdout*float64(n)))
+}
+
+// make writes one clip. Stateful extractors see every frame; those between
+// are not kept.
+func (o *prepareOptions) make(ctx context.Context, d *dataset, c *prepared, bar *meter) (err error) {
+	out, err := d.begin(c.Name)
+	if err != nil {
+		return err
+	}
+	defer out.close()
+	e, err := cvimg.NewExtractor(o.clip.extract, cvimg.Options{})
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	if err := o.clip.eachFrame(ctx, c.Source, e.WarmUp(), func(_ int, f *video.Frame) error { return e.Learn(f) }); err != nil {
+		return err
+	}
+	first := o.split(c.Frames)
+	var control *video.Frame
+	c.Damaged, err = o.clip.allFrames(ctx, c.Source, func(n int, f *video.Frame) error {
+		if control == nil {
+			control = video.NewFrame(f.W, f.H)
+		}
+		if err := e.Apply(control, f); err != nil {
+			return err
+		}
+		bar.set(n, c.Frames, filepath.Base(c.Source))
+		if n%o.every != 0 {
+			return nil
+		}
+		part := trainPart
+		if n >= first {
+			part = testPart
+		}
+		c.count(part)
+		return out.add(ctx, part, control, f, c.Width, c.Height)
+	})
+	if err != nil {
+		return err
+	}
+	return out.commit(ctx, c)
+}

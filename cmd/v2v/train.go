@@ -1,0 +1,309 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/v2v/v2v/flow/cvflow"
+	"github.com/v2v/v2v/jobs"
+	"github.com/v2v/v2v/models"
+	"github.com/v2v/v2v/models/train"
+	"github.com/v2v/v2v/video"
+	"github.com/v2v/v2v/video/metric"
+)
+
+type trainOptions struct {
+	data, out, config string
+	steps             int
+	size              size
+	seed              uint64
+	resume            bool
+	device            deviceOptions
+	clip              clipOptions
+}
+
+func newTrain(a *app) *cobra.Command {
+	var o trainOptions
+	c := &cobra.Command{
+		Use:   "train --data DIR --out RUN",
+		Short: "Train a network on paired clips",
+		Long: `Trains a network on a folder that v2v prepare has made, or one with train_A and
+train_B, or A and B, that hold a folder of pictures or a video for each clip.
+RUN gets the configuration, checkpoints, metrics, samples, and model.safetensors.
+Ctrl-C saves a checkpoint; --resume goes on where a run was stopped or killed.`,
+		Example: `  v2v train --data data --out run --steps 2000
+  v2v train --data data --out run --resume
+  v2v train --data data --out run --config recipe.toml --size 128x128`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return runTrain(c.Context(), a, o, c.Flags().Changed)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.data, "data", "", "folder of paired clips")
+	f.StringVar(&o.out, "out", "", "folder of the run, made where missing")
+	f.StringVar(&o.config, "config", "", "TOML file; what it leaves out has a default")
+	f.IntVar(&o.steps, "steps", 0, "training steps in all, over the configuration's")
+	f.Var(&o.size, "size", "cut samples of height x width out of larger pictures")
+	f.Uint64Var(&o.seed, "seed", 1, "of everything random, over the configuration's")
+	f.BoolVar(&o.resume, "resume", false, "go on with the run in RUN, if there is one")
+	o.device.flags(f)
+	o.clip.flags(f)
+	a.jsonFlag(c)
+	return c
+}
+
+// configure settles the configuration: the file's, or of a run that is resumed
+// the frozen one, with the flags over it.
+func (o *trainOptions) configure(changed func(string) bool) (trainConfig, error) {
+	c := defaultTrain()
+	path := o.config
+	if frozen := filepath.Join(o.out, "config.toml"); path == "" && o.resume {
+		if _, err := os.Stat(frozen); err == nil {
+			path = frozen
+		}
+	}
+	if path != "" {
+		if err := c.read(path); err != nil {
+			return c, err
+		}
+	}
+	if changed("steps") {
+		c.Steps = o.steps
+	}
+	if changed("size") {
+		c.Size = o.size.String()
+	}
+	if changed("seed") {
+		c.Seed = o.seed
+	}
+	return c, c.check()
+}
+
+func runTrain(ctx context.Context, a *app, o trainOptions, changed func(string) bool) (err error) {
+	if o.data == "" || o.out == "" {
+		return usage("give --data DIR and --out RUN")
+	}
+	if err := o.clip.check(); err != nil {
+		return err
+	}
+	c, err := o.configure(changed)
+	if err != nil {
+		return err
+	}
+	s := &session{a: a, o: o, c: c, bar: a.meter("steps")}
+	s.bar.textWidth, s.bar.barWidth = 30, 5 // losses want the room
+	defer s.bar.done()
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	sum, err := train.Run(ctx, s.options())
+	s.bar.done()
+	switch {
+	case err != nil && ctx.Err() != nil:
+		a.say("stopped at step %d; go on with v2v train --resume", sum.Step)
+		return err
+	case errors.Is(err, train.ErrDiverged):
+		return withCode(exitDiverged, fmt.Errorf("%w; the last good checkpoint is %s", err, orNone(sum.Checkpoint)))
+	case errors.Is(err, train.ErrExists), errors.Is(err, train.ErrConfig):
+		return withCode(jobs.ExitUsage, err)
+	case errors.Is(err, train.ErrLocked):
+		return withCode(jobs.ExitLocked, err)
+	case err != nil:
+		return err
+	}
+	a.say("%d steps in %s; the model is %s", sum.Step, sum.Trained.Round(time.Second), sum.Model)
+	return nil
+}
+
+func orNone(path string) string {
+	if path == "" {
+		return "none"
+	}
+	return path
+}
+
+// session is what a run of training holds open.
+type session struct {
+	a       *app
+	o       trainOptions
+	c       trainConfig
+	bar     *meter
+	closers []func() error
+
+	data, held *train.Data // held is nil where nothing is held out
+	trainer    train.Trainer
+	device     string
+}
+
+// open reads the data, which may be refused, before anything costly.
+func (s *session) open(ctx context.Context) error {
+	data := s.c.data()
+	data.Open = func(ctx context.Context, path string) (video.Reader, error) { return s.o.clip.plain(ctx, path) }
+	data.Progress = func(done, total int) { s.bar.set(done, total, "reading clips") }
+	if s.c.motion() {
+		e, err := cvflow.NewFarneback(cvflow.Options{})
+		if err != nil {
+			return err
+		}
+		s.closers = append(s.closers, e.Close)
+		data.Flow = e
+	}
+	var err error
+	if s.data, err = s.openData(ctx, data); err != nil {
+		return err
+	}
+	data.Split, data.Frames, data.Flip = train.TestSplit, 0, false
+	s.held, err = s.openData(ctx, data)
+	if err != nil && !errors.Is(err, train.ErrNoSplit) {
+		return err
+	}
+	if s.held != nil && s.held.Windows(s.c.Frames) == 0 {
+		s.a.say("no held-out clip has %d frames: samples show training clips", s.c.Frames)
+		s.held = nil
+	}
+	s.bar.done()
+	dev, err := s.o.device.open()
+	if err != nil {
+		return err
+	}
+	s.closers, s.device = append(s.closers, dev.Close), dev.Name()
+	v := s.c.Vid2VidConfig
+	v.Width, v.Height = s.data.Size()
+	v.Batch, v.Seed = s.c.Batch, s.c.Seed
+	if err := v.Validate(); err != nil {
+		return usage("configuration: %w", err)
+	}
+	if s.trainer, err = train.NewVid2Vid(dev, v); err != nil {
+		return err
+	}
+	s.closers = append(s.closers, s.trainer.Close)
+	return nil
+}
+
+func (s *session) openData(ctx context.Context, o train.DataOptions) (*train.Data, error) {
+	d, err := train.OpenData(ctx, s.o.data, o)
+	if err != nil {
+		return nil, withCode(jobs.ExitUnreadable, err)
+	}
+	s.closers = append(s.closers, d.Close)
+	return d, nil
+}
+
+// close frees everything, the last first.
+func (s *session) close() error {
+	var err error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		err = errors.Join(err, s.closers[i]())
+	}
+	return err
+}
+
+func (s *session) options() train.Options {
+	o := train.Options{
+		Dir: s.o.out, Trainer: s.trainer, Data: s.data, Validation: s.held, Config: s.c,
+		Steps: s.c.Steps, Schedule: train.Schedule{LR: s.c.LR, Constant: s.c.Constant},
+		Frames: s.c.Frames, Batch: s.c.Batch, Seed: s.c.Seed,
+		CheckpointSteps: s.c.CheckpointSteps, SheetSteps: s.c.SheetSteps,
+		Resume: s.o.resume, SaveModel: s.save, Events: s.event, Logger: s.a.log,
+		Env: map[string]string{"device": s.device, "threads": fmt.Sprint(s.o.device.threads)},
+	}
+	if s.held != nil {
+		o.Validate = s.validate
+	}
+	return o
+}
+
+// save writes the model file of a state of training.
+func (s *session) save(path string, state []train.State) error {
+	w, h := s.data.Size()
+	about := models.About{Size: (&size{h, w}).String(), Steps: s.c.Steps, Seed: s.c.Seed, Extract: extractOf(s.o.data)}
+	g := s.c.Generator
+	cfg, err := models.NewConfig("vid2vid", &g, about)
+	if err != nil {
+		return err
+	}
+	buffers := map[string]train.State{}
+	for _, st := range state {
+		buffers[st.Name] = st
+	}
+	return models.Save(path, cfg, s.c.Half, func(name string, dst []float32) error {
+		st, ok := buffers[name]
+		if !ok {
+			return fmt.Errorf("the trainer has no weight %s", name)
+		}
+		return st.Buffer.Read(dst)
+	})
+}
+
+// validated is how many samples the score of a checkpoint is the mean of.
+const validated = 4
+
+// validate is the mean PSNR of held-out frames, each the last of a sample.
+func (s *session) validate(ctx context.Context) (float64, error) {
+	samples, err := s.held.Spread(ctx, validated, s.c.Frames)
+	if err != nil {
+		return 0, err
+	}
+	var sum float64
+	for _, sample := range samples {
+		pictures, err := s.trainer.Render(ctx, sample)
+		if err != nil {
+			return 0, err
+		}
+		byName := map[string]*video.Frame{}
+		for _, p := range pictures {
+			byName[p.Label] = p.Frame
+		}
+		p, err := metric.PSNR(byName["fake"], byName["real"], nil)
+		if err != nil {
+			return 0, err
+		}
+		sum += min(p, maxPSNR)
+	}
+	return sum / float64(len(samples)), nil
+}
+
+// event tells of a run's progress.
+func (s *session) event(e train.Event) {
+	if s.a.json {
+		s.a.trainEvent(e)
+	}
+	switch e := e.(type) {
+	case train.Started:
+		s.a.say("%s: %d clips, %d frames, %d parameters, step %d of %d, on %s", e.Dir, e.Clips, e.Frames, e.Parameters, e.Step, e.Steps, s.device)
+	case train.Stepped:
+		var parts []string
+		for _, l := range e.Smooth {
+			parts = append(parts, fmt.Sprintf("%s %.3g", l.Name, l.Value))
+		}
+		s.bar.set(e.Step, e.Steps, strings.Join(parts, " "))
+	case train.SheetWritten:
+		s.bar.say("step %d: samples in %s", e.Step, e.Path)
+	case train.CheckpointWritten:
+		score := ""
+		if e.Score != nil {
+			score = fmt.Sprintf(", held-out PSNR %.2f dB", *e.Score)
+		}
+		s.bar.say("step %d: checkpoint%s", e.Step, score)
+	}
+}
+
+// trainEvent prints an event with its kind among its fields.
+func (a *app) trainEvent(e train.Event) error {
+	body, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.out, "{\"event\":%q,%s\n", e.Kind(), body[1:])
+	return err
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"image"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/v2v/v2v/jobs"
+	"github.com/v2v/v2v/models/train"
+)
+
+// trainConfig is the TOML of a training run. A run's folder has a copy of it,
+// with the defaults written out.
+type trainConfig struct {
+	Steps    int     `toml:"steps"`
+	Size     string  `toml:"size"`     // HxW cut out of larger pictures; "" takes them whole
+	Frames   int     `toml:"frames"`   // of a sample
+	Batch    int     `toml:"batch"`    // samples at a time
+	Seed     uint64  `toml:"seed"`     // of everything random
+	LR       float64 `toml:"lr"`       // learning rate
+	Constant int     `toml:"constant"` // steps before it begins to fall; 0 is half of them
+	Flip     bool    `toml:"flip"`     // mirror every other sample
+	Half     bool    `toml:"half"`     // store the model's weights in 16 bits
+
+	CheckpointSteps int `toml:"checkpoint_steps"`
+	SheetSteps      int `toml:"sheet_steps"` // -1 for no sample sheets
+
+	train.Vid2VidConfig
+}
+
+// defaultTrain is a run that ends within an hour or two on a few cores.
+func defaultTrain() trainConfig {
+	return trainConfig{
+		Steps: 10000, Frames: 6, Batch: 1, Seed: 1,
+		LR:   2e-4, // vid2vid's
+		Flip: true, Half: true, CheckpointSteps: 1000, SheetSteps: 500,
+		Vid2VidConfig: train.DefaultVid2Vid(),
+	}
+}
+
+// read fills in what a file says. A key it does not know is an error.
+func (c *trainConfig) read(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return withCode(jobs.ExitUsage, fmt.Errorf("configuration: %w", err))
+	}
+	defer f.Close()
+	err = toml.NewDecoder(f).DisallowUnknownFields().Decode(c)
+	var unknown *toml.StrictMissingError
+	var at *toml.DecodeError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &unknown):
+		first := unknown.Errors[0]
+		line, _ := first.Position()
+		return usage("configuration %s:%d: unknown key %s", path, line, strings.Join(first.Key(), "."))
+	case errors.As(err, &at):
+		line, _ := at.Position()
+		return usage("configuration %s:%d: %w", path, line, err)
+	}
+	return usage("configuration %s: %w", path, err)
+}
+
+func (c *trainConfig) check() error {
+	switch {
+	case c.Steps < 1:
+		return usage("configuration: steps is %d; give at least 1", c.Steps)
+	case c.Frames < 2:
+		return usage("configuration: frames is %d; a sample has at least 2", c.Frames)
+	case c.Batch < 1:
+		return usage("configuration: batch is %d; give at least 1", c.Batch)
+	case !(c.LR > 0):
+		return usage("configuration: lr is %g; give a positive learning rate", c.LR)
+	case c.Constant < 0 || c.CheckpointSteps < 1:
+		return usage("configuration: constant is %d and checkpoint_steps %d; give at least 0 and 1", c.Constant, c.CheckpointSteps)
+	}
+	if c.Size != "" {
+		if err := new(size).Set(c.Size); err != nil {
+			return usage("configuration: size: %w", err)
+		}
+	}
+	return nil
+}
+
+// data is what the configuration says of samples.
+func (c *trainConfig) data() train.DataOptions {
+	var crop size
+	if c.Size != "" {
+		crop.Set(c.Size) // check has read it already
+	}
+	return train.DataOptions{Frames: c.Frames, Flip: c.Flip, Crop: image.Pt(crop.W, crop.H)}
+}
+
+// motion reports whether some loss wants measured flow.
+func (c *trainConfig) motion() bool {
+	w := c.Weights
+	return w.Flow > 0 || w.FlowWarp > 0 || w.Warp > 0 || w.Mask > 0 || w.Temporal > 0
+}
+
+// extractOf is how a data folder's control pictures were made, as far as
+// v2v prepare has noted it.
+func extractOf(dir string) string {
+	b, err := os.ReadFile(filepath.Join(dir, recipeName))
+	if err != nil {
+		return ""
+	}
+	var r recipe
+	if json.Unmarshal(b, &r) != nil {
+		return ""
+	}
+	return r.Extract
+}
