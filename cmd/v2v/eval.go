@@ -10,10 +10,13 @@ import (
 
 	"github.com/v2v/v2v/flow"
 	"github.com/v2v/v2v/flow/cvflow"
+	"github.com/v2v/v2v/video"
 )
 
 type evalOptions struct {
 	fake, real, mask string
+	mean             string // clips whose mean frame is the baseline
+	sheet, control   string
 	every            int
 	clip             clipOptions
 }
@@ -27,6 +30,9 @@ type scores struct {
 	Warp       float64  `json:"warp_error"`
 	RealWarp   float64  `json:"real_warp_error"`
 	Foreground *float64 `json:"psnr_foreground,omitempty"`
+	// The same of the frame that --mean gives, in place of the generated ones.
+	MeanFrame           *float64 `json:"mean_frame_psnr,omitempty"`
+	MeanFrameForeground *float64 `json:"mean_frame_psnr_foreground,omitempty"`
 }
 
 // clipScores are the scores of one clip.
@@ -64,6 +70,9 @@ which are matched by name.`,
 	f.StringVar(&o.fake, "fake", "", "generated clip, or folder of clips")
 	f.StringVar(&o.real, "real", "", "real clip, or folder of clips")
 	f.StringVar(&o.mask, "mask", "", "clip that is white where PSNR counts, or mog2: what moves in the real clip")
+	f.StringVar(&o.mean, "mean", "", "clip, or folder of clips, whose mean frame is measured too, as a baseline")
+	f.StringVar(&o.sheet, "sheet", "", "PNG with moments of the generated and the real clip side by side")
+	f.StringVar(&o.control, "control", "", "control clip, a column of the sheet")
 	f.IntVar(&o.every, "every", 1, "measure every so many frames only")
 	o.clip.flags(f)
 	a.jsonFlag(c)
@@ -81,6 +90,15 @@ func runEval(ctx context.Context, a *app, o evalOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := o.checkSheet(list); err != nil {
+		return err
+	}
+	var baseline *video.Frame
+	if o.mean != "" {
+		if baseline, err = o.clip.meanFrame(ctx, o.mean); err != nil {
+			return err
+		}
+	}
 	e, err := cvflow.NewFarneback(cvflow.Options{})
 	if err != nil {
 		return err
@@ -91,7 +109,7 @@ func runEval(ctx context.Context, a *app, o evalOptions) (err error) {
 	defer bar.done()
 	for i, p := range list {
 		bar.set(i, len(list), p.name)
-		s, err := o.score(ctx, p, e)
+		s, err := o.score(ctx, p, e, baseline)
 		if err != nil {
 			return fmt.Errorf("eval %s: %w", p.name, err)
 		}
@@ -100,16 +118,24 @@ func runEval(ctx context.Context, a *app, o evalOptions) (err error) {
 	bar.done()
 	r.Mean = mean(r.Clips)
 	r.scores = r.Mean
+	if err := o.drawSheet(ctx, list[0]); err != nil {
+		return err
+	}
 	return a.printScores(r)
 }
 
 // score measures one clip.
-func (o evalOptions) score(ctx context.Context, p pair, e flow.Estimator) (s clipScores, err error) {
+func (o evalOptions) score(ctx context.Context, p pair, e flow.Estimator, baseline *video.Frame) (s clipScores, err error) {
 	m, err := o.openMeter(ctx, p, e)
 	if err != nil {
 		return s, err
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
+	if m.baseline = baseline; baseline != nil {
+		if i := m.real.Info(); baseline.W != i.Width || baseline.H != i.Height {
+			return s, usage("--mean %s is %dx%d, the clip %dx%d (height x width)", o.mean, baseline.H, baseline.W, i.Height, i.Width)
+		}
+	}
 	for m.next(ctx) {
 	}
 	if m.err != nil {
@@ -121,23 +147,33 @@ func (o evalOptions) score(ctx context.Context, p pair, e flow.Estimator) (s cli
 func mean(clips []clipScores) scores {
 	var m scores
 	n := float64(len(clips))
-	var inside float64
-	masked := 0
 	for _, c := range clips {
 		m.PSNR += c.PSNR / n
 		m.SSIM += c.SSIM / n
 		m.Warp += c.Warp / n
 		m.RealWarp += c.RealWarp / n
-		if c.Foreground != nil {
-			inside += *c.Foreground
-			masked++
+	}
+	m.Foreground = meanOf(clips, func(s scores) *float64 { return s.Foreground })
+	m.MeanFrame = meanOf(clips, func(s scores) *float64 { return s.MeanFrame })
+	m.MeanFrameForeground = meanOf(clips, func(s scores) *float64 { return s.MeanFrameForeground })
+	return m
+}
+
+// meanOf is the mean of a score over the clips that have it, or nil.
+func meanOf(clips []clipScores, of func(scores) *float64) *float64 {
+	var sum float64
+	n := 0
+	for _, c := range clips {
+		if x := of(c.scores); x != nil {
+			sum += *x
+			n++
 		}
 	}
-	if masked > 0 {
-		inside /= float64(masked)
-		m.Foreground = &inside
+	if n == 0 {
+		return nil
 	}
-	return m
+	sum /= float64(n)
+	return &sum
 }
 
 func (a *app) printScores(r evalReport) error {
@@ -161,5 +197,15 @@ func (a *app) printScores(r evalReport) error {
 	if len(r.Clips) > 1 {
 		row("mean", frames, r.Mean)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if m := r.Mean.MeanFrame; m != nil {
+		line := fmt.Sprintf("mean frame: PSNR %.2f dB", *m)
+		if f := r.Mean.MeanFrameForeground; f != nil {
+			line += fmt.Sprintf(", in the foreground %.2f dB", *f)
+		}
+		fmt.Fprintln(a.out, line)
+	}
+	return nil
 }

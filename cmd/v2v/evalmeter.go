@@ -22,12 +22,14 @@ type evalMeter struct {
 	estimator  flow.Estimator
 	fake, real *clip
 	masks      video.Reader // nil without one
+	baseline   *video.Frame // nil without one
 	warp       *flow.WarpErrorMeter
 
 	n                      int // frames read
 	frames, pairs, inside  int // frames, pairs and frames with a mask measured
 	psnr, ssim, foreground float64
 	fakeWarp, realWarp     float64
+	mean, meanInside       float64 // PSNR of the baseline
 	err                    error
 }
 
@@ -168,18 +170,35 @@ func (m *evalMeter) compare(fake, real *video.Frame, mask []*video.Frame) error 
 	m.psnr += min(p, maxPSNR)
 	m.ssim += s
 	m.frames++
+	if m.baseline != nil {
+		if p, err = metric.PSNR(m.baseline, real, nil); err != nil {
+			return err
+		}
+		m.mean += min(p, maxPSNR)
+	}
 	if len(mask) == 0 {
 		return nil
 	}
-	p, err = metric.PSNR(fake, real, mask[0])
+	return m.compareInside(fake, real, mask[0])
+}
+
+// compareInside measures the foreground; a frame without any does not count.
+func (m *evalMeter) compareInside(fake, real, mask *video.Frame) error {
+	p, err := metric.PSNR(fake, real, mask)
 	if errors.Is(err, metric.ErrEmptyMask) {
 		return nil
-	}
-	if err != nil {
+	} else if err != nil {
 		return err
 	}
 	m.foreground += min(p, maxPSNR)
 	m.inside++
+	if m.baseline == nil {
+		return nil
+	}
+	if p, err = metric.PSNR(m.baseline, real, mask); err != nil {
+		return err
+	}
+	m.meanInside += min(p, maxPSNR)
 	return nil
 }
 
@@ -189,6 +208,14 @@ func (m *evalMeter) scores() scores {
 	if m.inside > 0 {
 		f := over(m.foreground, m.inside)
 		s.Foreground = &f
+	}
+	if m.baseline != nil {
+		p := over(m.mean, m.frames)
+		s.MeanFrame = &p
+		if m.inside > 0 {
+			f := over(m.meanInside, m.inside)
+			s.MeanFrameForeground = &f
+		}
 	}
 	return s
 }
