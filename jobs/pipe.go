@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/v2v/v2v/flow"
 	"github.com/v2v/v2v/video"
@@ -118,25 +119,27 @@ func (p *pipe) closeReader() error {
 // stages runs all stages and returns the first error, after every one of them
 // has returned and every frame has gone back to its pool.
 func (p *pipe) stages(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	stage := func(name string, f func(context.Context) error) {
-		if err := guard(name, func() error { return f(ctx) }); err != nil {
-			cancel(err)
-		}
+	group, within := errgroup.WithContext(ctx)
+	stage := func(name string, f func(context.Context) error) func() error {
+		return func() error { return guard(name, func() error { return f(within) }) }
 	}
 	p.decoded = make(chan packet, depth)
 	p.measured = p.decoded
 	p.generated = make(chan *video.Frame, depth)
-	var wg sync.WaitGroup
 	if p.clip.Flow != nil {
 		p.measured = make(chan packet, depth)
-		wg.Go(func() { stage("flow", p.measure) })
+		group.Go(stage("flow", p.measure))
 	}
-	wg.Go(func() { stage("decode", p.decode) })
-	wg.Go(func() { stage("encode", p.encode) })
-	stage("generate", p.generate)
-	wg.Wait()
+	group.Go(stage("decode", p.decode))
+	group.Go(stage("encode", p.encode))
+	// The generator stays on the caller's locked thread; its error joins those
+	// of the other stages and stops them.
+	generated := stage("generate", p.generate)()
+	group.Go(func() error { return generated })
+	err := group.Wait()
+	if err == nil {
+		err = context.Cause(ctx)
+	}
 	for pk := range p.decoded {
 		pk.frame.Release()
 	}
@@ -146,7 +149,7 @@ func (p *pipe) stages(ctx context.Context) error {
 	for f := range p.generated {
 		f.Release()
 	}
-	return context.Cause(ctx)
+	return err
 }
 
 // decode reads the frames asked for. A stage closes the channel it sends on
