@@ -236,11 +236,11 @@ func (v *Vid2Vid) forget() error {
 // included (Kingma and Ba 2015).
 func (v *Vid2Vid) rates(lr float64, step int) error {
 	t := float64(step + 1)
-	h := []float32{
-		float32(lr / (1 - math.Pow(float64(v.c.Beta1), t))),
-		float32(1 / math.Sqrt(1-math.Pow(float64(v.c.Beta2), t))),
-	}
-	return errors.Join(v.in["adam.h"].Write(h), v.in["dadam.h"].Write(h))
+	first := 1 / (1 - math.Pow(float64(v.c.Beta1), t))
+	second := 1 / math.Sqrt(1-math.Pow(float64(v.c.Beta2), t))
+	return errors.Join(
+		v.in["adam.h"].Write([]float32{float32(lr * first), float32(second)}),
+		v.in["dadam.h"].Write([]float32{float32(lr * v.c.D.Rate * first), float32(second)}))
 }
 
 // upload brings frame t of every sample to the device.

@@ -27,6 +27,9 @@ type DConfig struct {
 	Layers int    `toml:"n_layers"`
 	NumD   int    `toml:"num_d"`
 	Norm   string `toml:"norm"`
+	// Rate is the discriminators' learning rate as a multiple of the
+	// generator's (two time-scale update rule, Heusel et al. 2017).
+	Rate float64 `toml:"rate"`
 }
 
 // DefaultVid2Vid is a configuration that trains on two cores: a narrow
@@ -36,7 +39,7 @@ func DefaultVid2Vid() Vid2VidConfig {
 	g.NGF, g.Blocks = 32, 6
 	return Vid2VidConfig{
 		Generator: *g,
-		D:         DConfig{NDF: 32, Layers: 3, NumD: 2, Norm: "instance"},
+		D:         DConfig{NDF: 32, Layers: 3, NumD: 2, Norm: "instance", Rate: 1},
 		Weights:   DefaultWeights(),
 		Beta1:     0.5,
 		Beta2:     0.999,
@@ -56,6 +59,8 @@ func (c Vid2VidConfig) Validate() error {
 		return fmt.Errorf("batch is %d; give at least 1", c.Batch)
 	case c.D.NDF < 1 || c.D.Layers < 1 || c.D.NumD < 1:
 		return fmt.Errorf("discriminator: ndf, n_layers and num_d are at least 1")
+	case !(c.D.Rate > 0):
+		return fmt.Errorf("discriminator: rate is %g; give a positive multiple of lr", c.D.Rate)
 	case c.D.Norm != "batch" && c.D.Norm != "instance":
 		return fmt.Errorf("discriminator: norm is %q; give batch or instance", c.D.Norm)
 	case c.Weights.L1 == 0 && c.Weights.GAN == 0:
