@@ -138,7 +138,7 @@ func runBatch(ctx context.Context, a *app, o batchOptions, inputs []string) (err
 	if err != nil {
 		return withCode(jobs.ExitCode(sum, err), fmt.Errorf("batch: %w", err))
 	}
-	if err := a.summary(sum); err != nil {
+	if err := a.summary(o.out, sum); err != nil {
 		return err
 	}
 	return told(jobs.ExitCode(sum, nil))
@@ -192,7 +192,7 @@ func (a *app) dryRun(ctx context.Context, o batchOptions, plan *jobs.Plan) error
 }
 
 // summary prints the table of a batch. With --json stdout is for events.
-func (a *app) summary(sum jobs.Summary) error {
+func (a *app) summary(dir string, sum jobs.Summary) error {
 	var to io.Writer = a.out
 	if a.json {
 		to = a.err
@@ -206,7 +206,11 @@ func (a *app) summary(sum jobs.Summary) error {
 		case r.Damaged != "":
 			status, why = status+", damaged", r.Damaged
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d frames\t%.1f s\t%s\n", status, quoted(filepath.Base(r.Output)), r.Result.FramesOut, r.Result.Wall, why)
+		name, err := filepath.Rel(dir, r.Output)
+		if err != nil {
+			name = r.Output
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d frames\t%.1f s\t%s\n", status, quoted(name), r.Result.FramesOut, r.Result.Wall, why)
 	}
 	if err := w.Flush(); err != nil {
 		return err

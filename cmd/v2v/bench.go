@@ -141,6 +141,9 @@ func runBench(ctx context.Context, a *app, o benchOptions) (err error) {
 	}
 	began := time.Now()
 	exe, err := dev.Compile(p, engine.Options{Precision: o.device.precision, Constants: s.weight})
+	if errors.Is(err, engine.ErrUnsupported) {
+		return usage("%w", err)
+	}
 	if err != nil {
 		return fmt.Errorf("prepare %s for %s: %w", s.name, o.size.String(), err)
 	}

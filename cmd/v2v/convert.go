@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/v2v/v2v/jobs"
+	"github.com/v2v/v2v/models/engine"
 	"github.com/v2v/v2v/video"
 )
 
@@ -185,6 +186,8 @@ func clipError(ctx context.Context, path string, err error) error {
 	var at *jobs.StageError
 	code := jobs.ExitError
 	switch errors.As(err, &at); {
+	case errors.Is(err, engine.ErrUnsupported):
+		code = jobs.ExitUsage
 	case errors.Is(err, video.ErrDamaged):
 		code = jobs.ExitSome
 	case at != nil && (at.Stage == "open" || at.Stage == "decode"):

@@ -17,23 +17,23 @@ func main() {
 // what is in work ends cleanly; a second one has its default effect and ends
 // the process at once.
 func run(args []string, stdout, stderr io.Writer) int {
-	interrupt, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	ctx, stopTerm := signal.NotifyContext(interrupt, syscall.SIGTERM)
-	defer stopTerm()
-	context.AfterFunc(ctx, func() { stop(); stopTerm() })
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	defer signal.Stop(term)
+	context.AfterFunc(ctx, func() { stop(); signal.Stop(term) })
 
 	a := newApp(stdout, stderr)
 	root := newRoot(a)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	code := exitCode(err)
-	switch {
-	case code == 0:
-	case interrupt.Err() != nil:
+	if code != 0 && ctx.Err() != nil {
 		code = exitInterrupt
-	case ctx.Err() != nil:
-		code = exitTerm
+		if len(term) > 0 {
+			code = exitTerm
+		}
 	}
 	a.complain(err, code)
 	return code

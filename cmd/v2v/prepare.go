@@ -81,11 +81,16 @@ func runPrepare(ctx context.Context, a *app, o prepareOptions, inputs []string) 
 	}
 	bar := a.meter("frames")
 	defer bar.done()
-	damaged := 0
+	damaged, done, total := 0, 0, 0
 	for _, c := range list {
-		if err := o.make(ctx, d, c, bar); err != nil {
+		total += c.Frames
+	}
+	for _, c := range list {
+		tick := func(n int) { bar.set(done+n, total, filepath.Base(c.Source)) }
+		if err := o.make(ctx, d, c, tick); err != nil {
 			return fmt.Errorf("prepare %q: %w", c.Source, err)
 		}
+		done += c.Frames
 		if c.Damaged != "" {
 			damaged++
 		}
@@ -144,7 +149,7 @@ func (o *prepareOptions) split(n int) int {
 
 // make writes one clip. Stateful extractors see every frame; those between
 // are not kept.
-func (o *prepareOptions) make(ctx context.Context, d *dataset, c *prepared, bar *meter) (err error) {
+func (o *prepareOptions) make(ctx context.Context, d *dataset, c *prepared, tick func(frame int)) (err error) {
 	out, err := d.begin(c.Name)
 	if err != nil {
 		return err
@@ -167,7 +172,7 @@ func (o *prepareOptions) make(ctx context.Context, d *dataset, c *prepared, bar 
 		if err := e.Apply(control, f); err != nil {
 			return err
 		}
-		bar.set(n, c.Frames, filepath.Base(c.Source))
+		tick(n)
 		if n%o.every != 0 {
 			return nil
 		}

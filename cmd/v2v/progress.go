@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -17,7 +18,8 @@ type meter struct {
 	began time.Time
 	last  time.Time // when a line was printed
 
-	textWidth, barWidth int // of 80 columns; counts and times take 44
+	barWidth int                 // of 80 columns; counts and times take 44
+	cut      func(string) string // shortens a text to what is left
 }
 
 // lineEvery is how often a log is told of a run that goes on for hours.
@@ -25,7 +27,7 @@ const lineEvery = 10 * time.Second
 
 // meter starts one.
 func (a *app) meter(unit string) *meter {
-	return &meter{a: a, unit: unit, began: time.Now(), last: time.Now(), textWidth: 20, barWidth: 16}
+	return &meter{a: a, unit: unit, began: time.Now(), last: time.Now(), barWidth: 16, cut: keepEnd}
 }
 
 // set shows n of total, 0 for unknown; text says of what.
@@ -43,7 +45,7 @@ func (m *meter) set(n, total int, text string) {
 	if total > 0 && m.bar.GetMax() != total {
 		m.bar.ChangeMax(total)
 	}
-	m.bar.Describe(shorten(text, m.textWidth))
+	m.bar.Describe(m.cut(text))
 	if n < m.bar.GetMax() { // the last step would end the bar for good
 		m.bar.Set(n)
 	}
@@ -78,11 +80,25 @@ func (m *meter) done() {
 	}
 }
 
-// shorten keeps the end of a name, which tells clips apart.
-func shorten(s string, n int) string {
+// keepEnd keeps the end of a name, which tells clips apart.
+func keepEnd(s string) string {
+	const width = 20
 	r := []rune(s)
-	if len(r) <= n {
+	if len(r) <= width {
 		return s
 	}
-	return "…" + string(r[len(r)-n+1:])
+	return "…" + string(r[len(r)-width+1:])
+}
+
+// keepStart keeps the losses that come first, whole.
+func keepStart(s string) string {
+	const width = 30
+	if len(s) <= width {
+		return s
+	}
+	cut := strings.LastIndex(s[:width+1], " ")
+	if last := strings.Fields(s[:cut]); len(last)%2 == 1 { // a name without its value
+		cut = strings.LastIndex(s[:cut], " ")
+	}
+	return s[:cut]
 }

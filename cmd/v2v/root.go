@@ -149,8 +149,8 @@ func fromEnvironment(flags *pflag.FlagSet) error {
 	var first error
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := "V2V_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		value, ok := os.LookupEnv(name)
-		if f.Changed || !ok || f.Name == "help" || first != nil {
+		value := os.Getenv(name)
+		if f.Changed || value == "" || f.Name == "help" || first != nil {
 			return
 		}
 		if err := flags.Set(f.Name, value); err != nil {

@@ -100,7 +100,7 @@ func runTrain(ctx context.Context, a *app, o trainOptions, changed func(string) 
 		return err
 	}
 	s := &session{a: a, o: o, c: c, bar: a.meter("steps")}
-	s.bar.textWidth, s.bar.barWidth = 30, 5 // losses want the room
+	s.bar.barWidth, s.bar.cut = 5, keepStart // losses want the room
 	defer s.bar.done()
 	defer func() { err = errors.Join(err, s.close()) }()
 	if err := s.open(ctx); err != nil {
