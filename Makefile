@@ -7,12 +7,14 @@ SHELL := /bin/bash
 # (ffmpeg), and the clips that demo and tests take.
 APT := build-essential pkg-config ca-certificates git libopencv-dev libdnnl-dev ffmpeg opencv-doc
 # What `make bench` measures against.
-APT_BENCH := python3-torch python3-numpy nodejs npm
+APT_BENCH := python3-torch python3-numpy $(if $(shell command -v npm),,nodejs npm)
 CLIPS := /usr/share/doc/opencv-doc/examples/data
 BIN := bin/v2v
 DEMO := demo
 PEERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/v2v/peers
 TESTFLAGS ?=
+# Test binaries run side by side: let OpenMP's idle threads sleep (cmd/v2v/spin.go).
+export GOMP_SPINCOUNT ?= 2000
 
 .PHONY: help setup build demo demo-train test test-pure lint fuzz bench bench-setup golden clean
 
