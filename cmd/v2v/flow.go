@@ -52,15 +52,15 @@ func runFlow(ctx context.Context, a *app, o convertOptions, in, out string, long
 	if longest < 0 {
 		return usage("--longest %g: give a positive number of pixels", longest)
 	}
-	e, err := cvflow.NewFarneback(cvflow.Options{})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, e.Close()) }()
 	job, err := a.job(ctx, &o, in, out)
 	if err != nil {
 		return err
 	}
+	e, err := cvflow.NewFarneback(cvflow.Options{})
+	if err != nil {
+		return errors.Join(err, job.Reader.Close())
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
 	job.Flow, job.Generator = e, &painter{longest: float32(longest)}
 	return a.runClip(ctx, job)
 }

@@ -32,7 +32,6 @@ var refusals = []struct {
 	{2, "bench --arch composite --norm layer", `give batch or instance`},
 	{2, "bench --arch composite --device gpu7", `none of auto, cpu, ref`},
 	{2, "bench --arch composite --ngf 4 --size 16x16 --device ref --precision bf16", `not supported on this device`},
-	{2, "bench --arch composite --threads -3 --device cpu", `threads`},
 	{6, "bench --model nothing.safetensors", `nothing.safetensors: no such file`},
 
 	{6, "info nothing.safetensors", `nothing.safetensors: no such file`},
@@ -87,7 +86,7 @@ var refusals = []struct {
 	{4, "eval --fake void --real in.mkv", `--fake void holds no clip`},
 
 	{2, "flow in.mkv", `give -o OUT`},
-	{2, "flow in.mkv -o text.mp4", `it exists already|OpenCV`},
+	{2, "flow in.mkv -o text.mp4", `it exists already`},
 	{2, "flow in.mkv -o out/x.mp4 --longest -1", `positive number`},
 
 	{2, "prepare in.mkv -o out/x", `give --extract, one of edges, mask, gray, quant`},
