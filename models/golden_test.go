@@ -96,6 +96,11 @@ func goldenComposite(t *testing.T, d engine.Device, path string) {
 	if err := exe.Run(); err != nil {
 		t.Fatal(err)
 	}
+	compareGolden(t, f, exe, shapes)
+}
+
+// compareGolden holds the outputs against what PyTorch made.
+func compareGolden(t *testing.T, f *weights.File, exe engine.Executable, shapes map[string][]int) {
 	for i, n := range []string{"raw", "flow", "mask", "final"} {
 		want := make([]float32, engine.Value{Shape: shapes[n]}.Size())
 		got := make([]float32, len(want))

@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	"slices"
 	"syscall"
 )
 
@@ -12,8 +13,13 @@ import (
 // waits for as soon as anything else runs on the machine. (Measured with two
 // busy neighbours on two cores: eight times the frames a second; on an idle
 // machine no difference.) libgomp reads its environment when it is loaded, so
-// the program starts itself once more with it set.
+// the program starts itself once more with it set, if the command is one that
+// computes: a start costs a quarter of a second, OpenCV's libraries are many.
 func calmThreads() {
+	computes := func(arg string) bool { return slices.Contains([]string{"convert", "batch", "train", "bench"}, arg) }
+	if !slices.ContainsFunc(os.Args[1:], computes) {
+		return
+	}
 	for _, name := range []string{"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} {
 		if _, set := os.LookupEnv(name); set {
 			return
