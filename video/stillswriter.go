@@ -24,10 +24,14 @@ var stillName = regexp.MustCompile(`^[0-9]{6}\.png$`)
 // works.
 type StillsWriterOptions struct {
 	Overwrite bool // replace an existing folder of numbered PNGs
+	// PartDir is where the unfinished folder grows, on the same file system;
+	// the final folder's parent when empty.
+	PartDir string
 }
 
 // CreateStills starts a folder of PNG pictures named 000000.png and upwards. It
-// is filled under a hidden name beside dir, and gets its name on Commit. A
+// is filled under a hidden name beside dir or in PartDir, and gets its name on
+// Commit. A
 // folder that holds anything is refused; with Overwrite, a folder that holds
 // anything but numbered PNGs still is, so that no mistyped path loses data.
 func CreateStills(dir string, o StillsWriterOptions) (Writer, error) {
@@ -38,7 +42,10 @@ func CreateStills(dir string, o StillsWriterOptions) (Writer, error) {
 	if err := replaceable(dir, o.Overwrite); err != nil {
 		return nil, fmt.Errorf("create stills: %w", err)
 	}
-	part, err := os.MkdirTemp(filepath.Dir(dir), partFolder)
+	if o.PartDir == "" {
+		o.PartDir = filepath.Dir(dir)
+	}
+	part, err := os.MkdirTemp(o.PartDir, partFolder)
 	if err != nil {
 		return nil, fmt.Errorf("create stills %q: %w", dir, err)
 	}
@@ -135,7 +142,7 @@ func (w *stillsWriter) swap() error {
 	if err := replaceable(w.dir, w.overwrite); err != nil {
 		return err
 	}
-	old, err := os.MkdirTemp(filepath.Dir(w.dir), partFolder)
+	old, err := os.MkdirTemp(filepath.Dir(w.part), partFolder)
 	if err != nil {
 		return err
 	}

@@ -109,7 +109,7 @@ func (o *sinkOptions) free(path, source string) error {
 // output where that is empty.
 func (o *sinkOptions) create(ctx context.Context, path, partDir string, info video.Info, w, h int) (video.Writer, error) {
 	if isFolder(path) {
-		return video.CreateStills(path, video.StillsWriterOptions{Overwrite: o.overwrite})
+		return video.CreateStills(path, video.StillsWriterOptions{Overwrite: o.overwrite, PartDir: partDir})
 	}
 	wo := o.write(info, w, h)
 	wo.PartDir = partDir
