@@ -6,8 +6,10 @@ SHELL := /bin/bash
 # What a build needs (gcc for cgo, OpenCV for gocv, oneDNN), what running needs
 # (ffmpeg), and the clips that demo and tests take.
 APT := build-essential pkg-config ca-certificates git libopencv-dev libdnnl-dev ffmpeg opencv-doc
+# What tests compare with.
+APT_TEST := python3-torch python3-numpy
 # What `make bench` measures against.
-APT_BENCH := python3-torch python3-numpy $(if $(shell command -v npm),,nodejs npm)
+APT_BENCH := $(APT_TEST) $(if $(shell command -v npm),,nodejs npm)
 CLIPS := /usr/share/doc/opencv-doc/examples/data
 BIN := bin/v2v
 DEMO := demo
@@ -46,6 +48,7 @@ demo-train: build ## train the shipped model again from nothing (10 minutes on 2
 	@bash models/zoo/train.sh $(BIN) $(CLIPS) $(DEMO)
 
 test: setup lint ## run all tests, the build without cgo included
+	@$(call install,$(APT_TEST))
 	go test $(TESTFLAGS) ./...
 	@$(MAKE) --no-print-directory test-pure
 
