@@ -111,7 +111,7 @@ func (o *clipOptions) decode(ctx context.Context, path string) (*clip, error) {
 	}
 	right, why := cvio.Right(info)
 	if o.decoder == "opencv" || o.decoder == "auto" && right {
-		r, err := cvio.Open(ctx, info, cvio.ReadOptions{InFlight: inFlight})
+		r, err := openCV(ctx, info)
 		c := &clip{Reader: r, decoder: "opencv"}
 		if !right {
 			c.notes = append(c.notes, "OpenCV does not read this clip exactly: "+why)
@@ -130,6 +130,20 @@ func (o *clipOptions) decode(ctx context.Context, path string) (*clip, error) {
 		c.notes = append(c.notes, "decoded by ffmpeg, not OpenCV: "+why)
 	}
 	return c, nil
+}
+
+// openCV decodes through OpenCV, which does not tell a broken picture from a
+// whole one, under the eyes of ffmpeg, which does.
+func openCV(ctx context.Context, info video.Info) (video.Reader, error) {
+	r, err := cvio.Open(ctx, info, cvio.ReadOptions{InFlight: inFlight})
+	if err != nil {
+		return nil, err
+	}
+	w, err := ffio.Watch(r)
+	if err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return w, nil
 }
 
 // rate is the value of --rate.

@@ -32,7 +32,7 @@ func TestScript(t *testing.T) {
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"rc": cmdRC, "model": cmdModel, "clip": cmdClip, "frames": cmdFrames, "await": cmdAwait, "cut": cmdCut, "json": cmdJSON,
-			"named": cmdNamed,
+			"named": cmdNamed, "flip": cmdFlip,
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
@@ -132,6 +132,15 @@ func cmdCut(ts *testscript.TestScript, neg bool, args []string) {
 	st, err := os.Stat(ts.MkAbs(args[0]))
 	ts.Check(err)
 	ts.Check(os.Truncate(ts.MkAbs(args[0]), st.Size()*percent/100))
+}
+
+// cmdFlip turns a bit at some percent of a file: flip FILE PERCENT.
+func cmdFlip(ts *testscript.TestScript, neg bool, args []string) {
+	percent, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	b := []byte(ts.ReadFile(args[0]))
+	b[len(b)*percent/100] ^= 0x10
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o644))
 }
 
 // cmdJSON demands that every line of stdout is a JSON object, and that the

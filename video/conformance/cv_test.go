@@ -11,13 +11,18 @@ import (
 
 	"github.com/v2v/v2v/video"
 	"github.com/v2v/v2v/video/cvio"
+	"github.com/v2v/v2v/video/ffio"
 )
 
 func init() {
 	readers = append(readers, reader{
 		name: "cvio",
 		open: func(ctx context.Context, i video.Info) (video.Reader, error) {
-			return cvio.Open(ctx, i, cvio.ReadOptions{InFlight: 2})
+			r, err := cvio.Open(ctx, i, cvio.ReadOptions{InFlight: 2})
+			if err != nil {
+				return nil, err
+			}
+			return ffio.Watch(r)
 		},
 		right: cvio.Right,
 	})

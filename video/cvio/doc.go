@@ -4,8 +4,8 @@
 // OpenCV's silence is turned into errors here: a failed open, a clip that breaks
 // off, a writer that never opened or wrote another number of frames. What OpenCV
 // gets wrong beyond repair, Right knows: it reads BT.709 by the BT.601 matrix,
-// knows no times and no high dynamic range, and does not tell a clip with
-// damaged frames from a sound one as long as none is missing.
+// knows no times and no high dynamic range. And it does not tell a clip with
+// damaged frames from a sound one as long as none is missing: ffio.Watch does.
 //
 // Frames are copied into Go memory at the wall; no Mat leaves this package.
 package cvio
