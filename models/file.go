@@ -107,33 +107,28 @@ func (m *Model) Close() error { return m.file.Close() }
 func Parameters(net Network) ([]nn.Param, error) {
 	b := nn.NewBuilder(G.NewGraph(), nn.Options{})
 	n := net.Needs()
-	side := n.Stride
-	for side < 8 { // reflected padding needs room
-		side *= 2
-	}
-	// The encoder's smallest picture must be larger than a residual block's border.
-	net.Build(b, leaves(b, n, 1, side*4, side*4))
+	const roomy = 64 // no network asks for more but by its needs
+	h, w := n.Pad(roomy, roomy)
+	net.Build(b, leaves(b, n, 1, h, w))
 	if err := b.Err(); err != nil {
 		return nil, err
 	}
 	return b.Params(), nil
 }
 
-// leaves makes a generator's inputs as plain float tensors.
+// leaves makes a network's inputs as plain float tensors.
 func leaves(b *nn.Builder, n Needs, batch, h, w int) Inputs {
 	in := Inputs{Labels: b.Input("labels", batch, n.Channels()*n.Window, h, w)}
 	if n.Past > 0 {
 		in.Prev = b.Input("prev", batch, 3*n.Past, h, w)
+		for l := 1; l < n.Scales; l++ {
+			in.Coarse = append(in.Coarse, b.Input(fmt.Sprintf("prev.%d", l), batch, 3*n.Past, h>>l, w>>l))
+		}
+	}
+	if n.Features > 0 {
+		in.Features = b.Input("features", batch, n.Features, h, w)
 	}
 	return in
-}
-
-// Channels is the number of channels of one control picture.
-func (n Needs) Channels() int {
-	if n.Luma {
-		return 1
-	}
-	return 3
 }
 
 // NewConfig describes a network for a model file.

@@ -11,35 +11,83 @@ import (
 	"github.com/v2v/v2v/models/nn"
 )
 
-// Inputs are what a generator sees for one frame. Pictures are in [-1,1].
+// Inputs are what a network sees. Pictures are in [-1,1]; index pictures one
+// channel a label.
 type Inputs struct {
-	Labels *G.Node // (N,C*Window,H,W): control pictures, oldest first, the current one last
-	Prev   *G.Node // (N,3*Past,H,W): frames made before, oldest first; nil where Past is 0
+	// Labels is (N,C*Window,H,W): control pictures, oldest first, the current
+	// one last. For a discriminator or an encoder it is all there is.
+	Labels *G.Node
+	// Prev is (N,3*Past,H,W): frames made before, oldest first; nil where Past is 0.
+	Prev *G.Node
+	// Coarse is Prev for every coarser scale, as that scale made them: at half
+	// the size first. Nil where Scales is 1.
+	Coarse []*G.Node
+	// Features is (N,Features,H,W): what an encoder made, or noise; nil where
+	// Features is 0.
+	Features *G.Node
 }
 
-// Outputs are what a generator makes of one frame. Only Final is always there.
+// Outputs are what a network makes of one frame. Only Final is always there,
+// and of a discriminator only Scores.
 type Outputs struct {
 	Final  *G.Node // (N,3,H,W) in [-1,1]
 	Raw    *G.Node // (N,3,H,W) what was hallucinated
 	Flow   *G.Node // (N,2,H,W) pixels, from this frame to the one before
 	Mask   *G.Node // (N,1,H,W) 1 = hallucinated, 0 = warped
 	Warped *G.Node // (N,3,H,W) the previous frame moved by Flow
+
+	Coarse []Outputs // of the coarser scales, that of half the size first
+	Scores []*G.Node // (N,1,h,w) a discriminator's logits, finest first
 }
 
-// Needs are what a generator demands of its surroundings.
+// The roles of networks that make no frames.
+const (
+	RoleDiscriminator = "discriminator"
+	RoleEncoder       = "encoder"
+)
+
+// Needs are what a network demands of its surroundings.
 type Needs struct {
-	Stride int  // height and width are multiples of it
-	Window int  // control pictures it sees, the current one included
-	Past   int  // generated frames it sees
-	Luma   bool // control pictures have one channel, not three
+	Role     string // "" for a generator
+	Stride   int    // height and width are multiples of it
+	Least    int    // the smallest height and width
+	Window   int    // control pictures it sees, the current one included
+	Past     int    // generated frames it sees
+	Scales   int    // spatial scales, each with its own generated frames
+	InputNC  int    // channels of a control picture where Labels is 0
+	OutputNC int    // channels of a frame
+	Luma     bool   // control pictures have one channel, not three
+	Labels   int    // above 0: control pictures are index pictures of so many labels
+	Edges    bool   // one more channel a control picture: its boundaries
+	Features int    // channels of Inputs.Features
 }
 
-// Network is a generator's configuration and its architecture.
+// Channels is the number of channels of one control picture.
+func (n Needs) Channels() int {
+	c := n.InputNC
+	if n.Labels > 0 {
+		c = n.Labels
+	}
+	if n.Edges {
+		c++
+	}
+	return c
+}
+
+// Pad is the size at which the network sees pictures of h x w.
+func (n Needs) Pad(h, w int) (ph, pw int) {
+	return Padded(max(h, n.Least), n.Stride), Padded(max(w, n.Least), n.Stride)
+}
+
+// Padded is n rounded up to a multiple of stride.
+func Padded(n, stride int) int { return (n + stride - 1) / stride * stride }
+
+// Network is a network's configuration and its architecture.
 type Network interface {
 	// Validate checks the configuration after defaults are filled in.
 	Validate() error
 	Needs() Needs
-	// Build adds the generator to the graph of b.
+	// Build adds the network to the graph of b.
 	Build(b *nn.Builder, in Inputs) Outputs
 }
 

@@ -2,61 +2,100 @@ package models
 
 import (
 	"fmt"
+	"strconv"
 
 	G "gorgonia.org/gorgonia"
 
 	"github.com/v2v/v2v/models/nn"
 )
 
-// MultiscaleD is the multi-scale PatchGAN discriminator of pix2pixHD (Wang et
-// al. 2018, "High-Resolution Image Synthesis", section 3.2), which vid2vid uses
-// for frames and for time. Parameters: scale{i}_layer{j}.0 (convolution), .1
-// (norm); scale NumD-1 looks at the full resolution.
-type MultiscaleD struct {
-	NDF    int
-	Layers int
-	NumD   int
-	Norm   nn.NormKind
+func init() { Register("patchgan", func() Network { return DefaultPatchGAN() }) }
+
+// PatchGAN is the discriminator of pix2pix (Isola et al. 2017, section 3.2.2),
+// padded by one. It sees the control picture and the frame, real or made.
+// Parameters: model.0, model.2, model.3 (norm) and on.
+type PatchGAN struct {
+	InputNC int    `json:"input_nc" toml:"input_nc"`     // channels of control picture and frame together
+	NDF     int    `json:"ndf" toml:"ndf"`               // channels after the first convolution
+	Layers  int    `json:"n_layers_D" toml:"n_layers_D"` // halvings
+	Norm    string `json:"norm" toml:"norm"`             // batch or instance
+	Stats   string `json:"norm_stats,omitempty" toml:"norm_stats,omitempty"`
 }
 
-// maxD bounds a discriminator's channels.
-const maxD = 512
+// DefaultPatchGAN is the published basic discriminator, of 70x70 patches.
+func DefaultPatchGAN() *PatchGAN {
+	return &PatchGAN{InputNC: 6, NDF: 64, Layers: 3, Norm: "batch"}
+}
 
-// Build applies the discriminator to x (N,C,H,W). The result holds, for each
-// scale from the finest, the features of every layer, the last of them the
-// logits (N,1,h,w).
-func (d MultiscaleD) Build(b *nn.Builder, x *G.Node) [][]*G.Node {
-	var all [][]*G.Node
-	for i := range d.NumD {
-		all = append(all, d.scale(b, x, d.NumD-1-i))
-		if i+1 < d.NumD {
-			x = b.AvgPool(x, 3, 2, 1)
-		}
+// maxDInput bounds what a discriminator sees: labels, edges, frames.
+const maxDInput = 1024
+
+func (d *PatchGAN) limits() []limit {
+	return []limit{{"input_nc", d.InputNC, 1, maxDInput}, {"ndf", d.NDF, 1, maxWidth}, {"n_layers_D", d.Layers, 1, 8}}
+}
+
+// Validate implements Network.
+func (d *PatchGAN) Validate() error { return validate(d.Norm, d.Stats, d.limits()...) }
+
+// Needs implements Network.
+func (d *PatchGAN) Needs() Needs {
+	return Needs{Role: RoleDiscriminator, Stride: 1, Least: 3 << d.Layers, Window: 1, Scales: 1, InputNC: d.InputNC}
+}
+
+// Build implements Network: 4x4 convolutions, the first Layers of them with
+// stride two.
+func (d *PatchGAN) Build(b *nn.Builder, in Inputs) Outputs {
+	if !checkInputs(b, d.Needs(), in) {
+		return Outputs{}
 	}
-	return all
+	norm, _ := normKind(d.Norm, d.Stats)
+	p := patches{Layers: d.Layers, NDF: d.NDF, Most: 8 * d.NDF, Norm: norm, Pad: 1, NoBias: norm != nn.Instance}
+	layers := p.build(b, in.Labels, flat("model"))
+	return Outputs{Scores: layers[len(layers)-1:]}
 }
 
-// scale is one PatchGAN: 4x4 convolutions padded by two, the first Layers of
-// them with stride two.
-func (d MultiscaleD) scale(b *nn.Builder, x *G.Node, scale int) []*G.Node {
-	var features []*G.Node
-	channels := d.NDF
-	for j := 0; j <= d.Layers+1; j++ {
-		layer := b.In(fmt.Sprintf("scale%d_layer%d.", scale, j))
-		o := nn.ConvOptions{Stride: 2, Pad: 2}
-		if j >= d.Layers {
+// flat names the layers of one Sequential: convolutions 0, 2, 5, 8 and on, each
+// normalisation after its convolution.
+func flat(name string) func(layer, which int) string {
+	return func(layer, which int) string { return name + "." + strconv.Itoa(max(0, 3*layer-1)+which) }
+}
+
+// patches is a discriminator that judges patches, at one scale.
+type patches struct {
+	Layers, NDF int
+	Most        int // channels
+	Norm        nn.NormKind
+	Pad         int
+	NoBias      bool // of convolutions that a normalisation follows
+}
+
+// build gives the result of every layer, the logits last. The name of a
+// layer's convolution is name(layer, 0), of its normalisation name(layer, 1).
+func (p patches) build(b *nn.Builder, x *G.Node, name func(layer, which int) string) []*G.Node {
+	var layers []*G.Node
+	channels := p.NDF
+	for j := 0; j <= p.Layers+1; j++ {
+		o := nn.ConvOptions{Stride: 2, Pad: p.Pad}
+		if j >= p.Layers {
 			o.Stride = 1
 		}
-		if j == d.Layers+1 {
-			return append(features, layer.Conv(x, "0", 1, 4, o))
+		if j == p.Layers+1 {
+			return append(layers, b.Conv(x, name(j, 0), 1, 4, o))
 		}
-		x = layer.Conv(x, "0", channels, 4, o)
+		o.NoBias = p.NoBias && j > 0
+		x = b.Conv(x, name(j, 0), channels, 4, o)
 		if j > 0 {
-			x = layer.Norm(x, "1", d.Norm)
+			x = b.Norm(x, name(j, 1), p.Norm)
 		}
-		x = layer.LeakyReLU(x, 0.2)
-		features = append(features, x)
-		channels = min(2*channels, maxD)
+		x = b.LeakyReLU(x, 0.2)
+		layers = append(layers, x)
+		channels = min(2*channels, p.Most)
 	}
-	return features
+	return layers
+}
+
+// inLayers names the layers of a discriminator whose features are matched:
+// each a Sequential of its own.
+func inLayers(scale int) func(layer, which int) string {
+	return func(layer, which int) string { return fmt.Sprintf("scale%d_layer%d.%d", scale, layer, which) }
 }

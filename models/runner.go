@@ -4,11 +4,10 @@ import (
 	"context"
 	"fmt"
 
-	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
 	"github.com/v2v/v2v/models/engine"
-	"github.com/v2v/v2v/models/nn"
+	"github.com/v2v/v2v/models/op"
 	"github.com/v2v/v2v/video"
 )
 
@@ -33,60 +32,20 @@ type Runner struct {
 	exe    engine.Executable
 	prog   *engine.Program
 	labels []engine.Buffer // ring of Window control pictures, uint8
-	prev   []engine.Buffer // ring of Past+1 generated frames, float32
+	prev   []ring          // by level, the finest first
+	blank  []engine.Buffer // features: zeros, the middle of their range
 	t      int             // frames generated in this clip
 }
+
+// ring holds the Past+1 last frames of a scale, float32: those the next frame
+// is made of, and room for it.
+type ring []engine.Buffer
 
 // NewRunner prepares to run a model on a device. Model and device stay the
 // caller's and must outlive the runner.
 func NewRunner(dev engine.Device, m *Model, o RunOptions) *Runner {
 	return &Runner{dev: dev, model: m, o: o, needs: m.Net.Needs()}
 }
-
-// GeneratorProgram is the graph that runs a network on uint8 pictures of h x w:
-// inputs label0.. (oldest first), prev0.. (oldest first); outputs final, raw
-// (float32, padded to the stride) and their uint8 pictures final_rgb, raw_rgb.
-func GeneratorProgram(net Network, batch, h, w int) (*engine.Program, error) {
-	n := net.Needs()
-	ph, pw := Padded(h, n.Stride), Padded(w, n.Stride)
-	b := nn.NewBuilder(G.NewGraph(), nn.Options{PerFrame: true})
-	var labels, prev []*G.Node
-	for i := range n.Window {
-		labels = append(labels, b.FromBytes(b.InputBytes(fmt.Sprintf("label%d", i), batch, h, w, 3), ph, pw, n.Luma))
-	}
-	for i := range n.Past {
-		prev = append(prev, b.Input(fmt.Sprintf("prev%d", i), batch, 3, ph, pw))
-	}
-	in := Inputs{Labels: concat(b, labels), Prev: concat(b, prev)}
-	out := net.Build(b, in)
-	params := map[string]bool{}
-	for _, p := range b.Params() {
-		params[p.Name] = true
-	}
-	src := engine.Source{Constant: func(name string) bool { return params[name] }, Outputs: []engine.Named{
-		{Name: "final", Node: out.Final}, {Name: "final_rgb", Node: b.ToBytes(out.Final, h, w)},
-	}}
-	if out.Raw != nil && out.Raw != out.Final {
-		src.Outputs = append(src.Outputs, engine.Named{Name: "raw", Node: out.Raw}, engine.Named{Name: "raw_rgb", Node: b.ToBytes(out.Raw, h, w)})
-	}
-	if err := b.Err(); err != nil {
-		return nil, fmt.Errorf("pictures of %dx%d: %w", w, h, err)
-	}
-	return engine.Lower(src)
-}
-
-func concat(b *nn.Builder, xs []*G.Node) *G.Node {
-	switch len(xs) {
-	case 0:
-		return nil
-	case 1:
-		return xs[0]
-	}
-	return b.Concat(1, xs...)
-}
-
-// Padded is n rounded up to a multiple of stride.
-func Padded(n, stride int) int { return (n + stride - 1) / stride * stride }
 
 // Start forgets the last clip and makes ready for one of info's size. The
 // output is as large as the input.
@@ -107,6 +66,9 @@ func (r *Runner) compile(h, w int) error {
 	if err := r.release(); err != nil {
 		return err
 	}
+	if err := r.needs.pictures(); err != nil {
+		return err
+	}
 	p, err := GeneratorProgram(r.model.Net, 1, h, w)
 	if err != nil {
 		return err
@@ -120,13 +82,16 @@ func (r *Runner) compile(h, w int) error {
 			return err
 		}
 	}
-	final := p.Values[p.Find("final")].Shape
-	for range r.needs.Past + 1 {
-		if err := r.alloc(&r.prev, final, engine.F32); err != nil {
-			return err
+	r.prev = make([]ring, r.needs.Scales)
+	for level := range r.prev {
+		final := p.Values[p.Find(at("final", level))].Shape
+		for range r.needs.Past + 1 {
+			if err := r.alloc((*[]engine.Buffer)(&r.prev[level]), final, engine.F32); err != nil {
+				return err
+			}
 		}
 	}
-	return nil
+	return r.features()
 }
 
 func (r *Runner) alloc(to *[]engine.Buffer, shape tensor.Shape, t engine.Type) error {
@@ -137,30 +102,50 @@ func (r *Runner) alloc(to *[]engine.Buffer, shape tensor.Shape, t engine.Type) e
 	return err
 }
 
-// seed sets the frames before the first: zeros, or the given picture.
-func (r *Runner) seed() error {
-	if r.needs.Past == 0 {
+// features gives a network that wants an encoder's features, or noise, zeros.
+func (r *Runner) features() error {
+	v := r.prog.Find("features")
+	if v < 0 {
 		return nil
 	}
-	shape := r.prev[0].Shape()
-	ph, pw := shape[2], shape[3]
-	img := make([]float32, 3*ph*pw)
-	if f := r.o.First; f != nil {
-		if f.W != r.w || f.H != r.h {
-			return fmt.Errorf("the first frame is %dx%d, the clip %dx%d: give them one size", f.W, f.H, r.w, r.h)
-		}
-		for y := range ph {
-			for x := range pw {
-				at := 3 * (min(y, f.H-1)*f.W + min(x, f.W-1))
-				for c := range 3 {
-					img[(c*ph+y)*pw+x] = float32(f.Pix[at+c])/127.5 - 1
-				}
-			}
-		}
+	val := r.prog.Values[v]
+	if err := r.alloc(&r.blank, val.Shape, engine.F32); err != nil {
+		return err
 	}
-	for _, b := range r.prev {
-		if err := b.Write(img); err != nil {
-			return err
+	if err := r.blank[0].Write(make([]float32, val.Size())); err != nil {
+		return err
+	}
+	return r.exe.Bind("features", r.blank[0])
+}
+
+// seed sets the frames before the first: zeros, or the given picture, reduced
+// for coarser scales as control pictures are.
+func (r *Runner) seed() error {
+	f := r.o.First
+	switch {
+	case r.needs.Past == 0 && f != nil:
+		return fmt.Errorf("a first frame is given, but network %s looks back at none", r.model.Config.Network)
+	case r.needs.Past == 0:
+		return nil
+	case f != nil && (f.W != r.w || f.H != r.h):
+		return fmt.Errorf("the first frame is %dx%d, the clip %dx%d: give them one size", f.W, f.H, r.w, r.h)
+	}
+	shape := r.prev[0][0].Shape()
+	img := op.Tensor{Shape: shape, F: make([]float32, shape.TotalSize())}
+	if f != nil {
+		picture := op.Tensor{Shape: tensor.Shape{1, f.H, f.W, 3}, B: f.Pix}
+		op.FromBytes{OutH: shape[2], OutW: shape[3]}.Do([]op.Tensor{picture}, img)
+	}
+	for level, ring := range r.prev {
+		if level > 0 {
+			half := op.Tensor{Shape: ring[0].Shape(), F: make([]float32, ring[0].Shape().TotalSize())}
+			pooling.Do([]op.Tensor{img}, half)
+			img = half
+		}
+		for _, b := range ring {
+			if err := b.Write(img.F); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -174,32 +159,73 @@ func (r *Runner) Generate(ctx context.Context, src, dst *video.Frame) error {
 	if src.W != r.w || src.H != r.h || dst.W != r.w || dst.H != r.h {
 		return fmt.Errorf("frame of %dx%d in a clip of %dx%d", src.W, src.H, r.w, r.h)
 	}
+	if err := r.known(src); err != nil {
+		return err
+	}
 	if err := r.push(src); err != nil {
 		return err
 	}
-	ring := len(r.prev)
-	out := r.prev[r.t%ring]
-	if err := r.exe.Bind("final", out); err != nil {
+	if err := r.bindFrames(); err != nil {
 		return err
-	}
-	for i := range r.needs.Past {
-		if err := r.exe.Bind(fmt.Sprintf("prev%d", i), r.prev[(r.t+1+i)%ring]); err != nil {
-			return err
-		}
 	}
 	if err := r.exe.Run(); err != nil {
 		return err
 	}
-	rgb := 1
-	if r.t == 0 && r.o.First == nil && len(r.prog.Outputs) > 2 {
+	picture := r.output("final_rgb")
+	if raw := r.output("raw_rgb"); raw != nil && r.t == 0 && r.o.First == nil {
 		// There was nothing to warp: the first frame is the raw one.
-		rgb = 3
-		if err := copyBuffer(out, r.exe.Output(2)); err != nil {
-			return err
+		picture = raw
+		for level, ring := range r.prev {
+			if err := copyBuffer(ring.at(0), r.output(at("raw", level))); err != nil {
+				return err
+			}
 		}
 	}
 	r.t++
-	return r.exe.Output(rgb).Read(dst.Pix)
+	return picture.Read(dst.Pix)
+}
+
+// at is the place of frame t.
+func (r ring) at(t int) engine.Buffer { return r[t%len(r)] }
+
+// bindFrames points the program at the frames made before and at where the
+// next one goes, at every scale.
+func (r *Runner) bindFrames() error {
+	for level, ring := range r.prev {
+		if err := r.exe.Bind(at("final", level), ring.at(r.t)); err != nil {
+			return err
+		}
+		for i := range r.needs.Past {
+			if err := r.exe.Bind(at(fmt.Sprintf("prev%d", i), level), ring.at(r.t+1+i)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// output is the program's output of that name, or nil.
+func (r *Runner) output(name string) engine.Buffer {
+	for i, v := range r.prog.Outputs {
+		if r.prog.Values[v].Name == name {
+			return r.exe.Output(i)
+		}
+	}
+	return nil
+}
+
+// known checks that an index picture holds no label that the network was not
+// trained on: it would be taken for none at all.
+func (r *Runner) known(src *video.Frame) error {
+	if r.needs.Labels == 0 {
+		return nil
+	}
+	for i := 0; i < len(src.Pix); i += 3 {
+		if id := int(src.Pix[i]); id >= r.needs.Labels {
+			return fmt.Errorf("label %d at %d,%d of frame %d: the network knows 0 to %d", id, i/3%src.W, i/3/src.W, r.t, r.needs.Labels-1)
+		}
+	}
+	return nil
 }
 
 func copyBuffer(dst, src engine.Buffer) error {
@@ -245,10 +271,12 @@ func (r *Runner) release() error {
 	if r.exe != nil {
 		keep(r.exe.Close())
 	}
-	for _, b := range append(r.labels, r.prev...) {
-		keep(b.Close())
+	for _, buffers := range append(r.prev, r.labels, r.blank) {
+		for _, b := range buffers {
+			keep(b.Close())
+		}
 	}
-	r.exe, r.prog, r.labels, r.prev = nil, nil, nil, nil
+	r.exe, r.prog, r.labels, r.prev, r.blank = nil, nil, nil, nil, nil
 	return first
 }
 

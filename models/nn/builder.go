@@ -67,6 +67,9 @@ func (b *Builder) fail(name string, err error) {
 	}
 }
 
+// Fail records an error of a network that is built, as a layer's is.
+func (b *Builder) Fail(name string, err error) { b.fail(name, err) }
+
 // Input is a float32 input. The same name and shape give the same node.
 func (b *Builder) Input(name string, shape ...int) *G.Node {
 	return b.leaf(name, leaf{}, tensor.Float32, shape)

@@ -63,14 +63,15 @@ func (b *Builder) ConvT(x *G.Node, name string, outC, k int, o ConvTOptions) *G.
 	return b.apply(name, op.ConvT{Stride: max(o.Stride, 1), Pad: o.Pad, OutPad: o.OutPad, Bias: !o.NoBias}, nodes...)
 }
 
-// NormKind is a way to normalise. Both always use the statistics of what they
-// are given, never stored ones, as the published generators do when they run.
+// NormKind is a way to normalise. Batch and Instance use the statistics of what
+// they are given, as the published generators do when they run.
 type NormKind uint8
 
 // The kinds of normalisation.
 const (
 	Batch    NormKind = iota // BatchNorm2d: over N,H,W, with gamma and beta
 	Instance                 // InstanceNorm2d: over H,W, without parameters
+	Stored                   // BatchNorm2d in evaluation mode: by stored statistics, with gamma and beta
 )
 
 // String is the kind's name in a configuration.
@@ -80,11 +81,14 @@ func (k NormKind) String() string {
 		return "batch"
 	case Instance:
 		return "instance"
+	case Stored:
+		return "stored"
 	}
 	return fmt.Sprintf("NormKind(%d)", uint8(k))
 }
 
-// Norm normalises. Parameters of Batch: name.weight (C), name.bias (C).
+// Norm normalises. Parameters of Batch: name.weight (C), name.bias (C); of
+// Stored also name.running_mean (C), name.running_var (C).
 func (b *Builder) Norm(x *G.Node, name string, kind NormKind) *G.Node {
 	channels := b.channels(name, x)
 	if channels == 0 {
@@ -96,6 +100,11 @@ func (b *Builder) Norm(x *G.Node, name string, kind NormKind) *G.Node {
 		moments := b.apply(name, op.Moments{Batch: over, Eps: normEps}, x)
 		gamma, beta := b.Param(name+".weight", gammaInit, channels), b.Param(name+".bias", Zeros(), channels)
 		return b.apply(name, op.Normalize{Batch: over, Affine: true}, x, moments, gamma, beta)
+	case Stored:
+		gamma, beta := b.Param(name+".weight", gammaInit, channels), b.Param(name+".bias", Zeros(), channels)
+		mean, variance := b.Param(name+".running_mean", Zeros(), channels), b.Param(name+".running_var", Ones(), channels)
+		moments := b.apply(name, op.StoredMoments{Eps: normEps}, mean, variance)
+		return b.apply(name, op.Normalize{Batch: true, Affine: true}, x, moments, gamma, beta)
 	case Instance:
 		return b.apply(name, op.Normalize{}, x, b.apply(name, op.Moments{Eps: normEps}, x))
 	}
@@ -168,6 +177,18 @@ func (b *Builder) Blend(raw, warped, w *G.Node) *G.Node {
 // the edge repeated; with luma one channel instead of three.
 func (b *Builder) FromBytes(pictures *G.Node, outH, outW int, luma bool) *G.Node {
 	return b.apply("frombytes", op.FromBytes{OutH: outH, OutW: outW, Luma: luma}, pictures)
+}
+
+// OneHot makes channels of index pictures (N,H,W,3), uint8, one a label, of
+// outH x outW, the edge repeated.
+func (b *Builder) OneHot(pictures *G.Node, labels, outH, outW int) *G.Node {
+	return b.apply("onehot", op.OneHot{C: labels, OutH: outH, OutW: outW}, pictures)
+}
+
+// Edges marks the boundaries in pictures (N,H,W,3), uint8, in one channel of
+// outH x outW, the edge repeated.
+func (b *Builder) Edges(pictures *G.Node, outH, outW int) *G.Node {
+	return b.apply("edges", op.Edges{OutH: outH, OutW: outW}, pictures)
 }
 
 // ToBytes makes images uint8 pictures (N,outH,outW,3) again.

@@ -25,21 +25,11 @@ func (FromBytes) Result() hm.Type { return Rank4 }
 
 // Infer implements Spec.
 func (b FromBytes) Infer(in []tensor.Shape) (tensor.Shape, error) {
-	if err := ranks("frombytes", in, 4); err != nil {
-		return nil, err
-	}
-	s := in[0]
-	if s[3] != 3 {
-		return nil, bad("frombytes", "picture %v, want (N,H,W,3)", s)
-	}
-	if b.OutH < s[1] || b.OutW < s[2] {
-		return nil, bad("frombytes", "picture %v is larger than the output %dx%d", s, b.OutH, b.OutW)
-	}
 	channels := 3
 	if b.Luma {
 		channels = 1
 	}
-	return tensor.Shape{s[0], channels, b.OutH, b.OutW}, nil
+	return padPicture("frombytes", in, channels, b.OutH, b.OutW)
 }
 
 // Do implements Spec.

@@ -160,8 +160,11 @@ func BytesOut(s Spec) bool {
 
 // BytesIn reports whether a Spec's inputs are uint8 rather than float32.
 func BytesIn(s Spec) bool {
-	_, ok := s.(FromBytes)
-	return ok
+	switch s.(type) {
+	case FromBytes, OneHot, Edges:
+		return true
+	}
+	return false
 }
 
 func fromValue(v G.Value) (Tensor, error) {

@@ -46,6 +46,10 @@ var specs = []struct {
 		[]shapes{{{2, 3, 4, 5}, {2, 3, 4, 5}, {2, 3, 4, 5}}, {{2, 3, 4, 5}, {2, 3, 4, 4}, {2, 1, 4, 5}}}},
 	{op.FromBytes{OutH: 8, OutW: 9, Luma: true}, shapes{{2, 7, 9, 3}}, tensor.Shape{2, 1, 8, 9}, 0,
 		[]shapes{{{2, 7, 9, 1}}, {{2, 9, 9, 3}}, {{2, 8, 10, 3}}}},
+	{op.OneHot{C: 5, OutH: 8, OutW: 9}, shapes{{2, 7, 9, 3}}, tensor.Shape{2, 5, 8, 9}, 0,
+		[]shapes{{{2, 7, 9, 1}}, {{2, 9, 9, 3}}, {{2, 8, 10, 3}}, {{7, 9, 3}}}},
+	{op.Edges{OutH: 8, OutW: 9}, shapes{{2, 7, 9, 3}}, tensor.Shape{2, 1, 8, 9}, 0,
+		[]shapes{{{2, 7, 9, 1}}, {{2, 9, 9, 3}}, {{2, 8, 10, 3}}, {{2, 7, 9, 3}, {2, 7, 9, 3}}}},
 	{op.ToBytes{OutH: 4, OutW: 5}, shapes{{2, 3, 4, 6}}, tensor.Shape{2, 4, 5, 3}, 0,
 		[]shapes{{{2, 1, 4, 6}}, {{2, 3, 3, 6}}, {{2, 3, 4, 4}}}},
 	{op.Conv{Stride: 2, Pad: 1, Bias: true}, shapes{{2, 3, 7, 6}, {4, 3, 3, 3}, {4}}, tensor.Shape{2, 4, 4, 3}, 2 * 4 * 4 * 3 * 27,
@@ -69,6 +73,7 @@ var specs = []struct {
 	{op.MeanGrad{}, shapes{{2, 3}, {}}, tensor.Shape{2, 3}, 0, []shapes{{{2, 3}, {2, 3}}}},
 	{op.Combine{N: 2}, shapes{{}, {}}, tensor.Shape{}, 0, []shapes{{{}}, {{}, {1}}}},
 	{op.Moments{Batch: true, Eps: 1}, shapes{{2, 3, 4, 5}}, tensor.Shape{1, 3, 2}, 0, []shapes{{{2, 3, 4}}}},
+	{op.StoredMoments{Eps: 1}, shapes{{3}, {3}}, tensor.Shape{1, 3, 2}, 0, []shapes{{{3}, {4}}, {{3}}, {{3, 1}, {3, 1}}}},
 	{op.Normalize{Affine: true}, shapes{{2, 3, 4, 5}, {2, 3, 2}, {3}, {3}}, tensor.Shape{2, 3, 4, 5}, 0,
 		[]shapes{{{2, 3, 4, 5}, {1, 3, 2}, {3}, {3}}, {{2, 3, 4, 5}, {2, 3, 2}, {2}, {3}}, {{2, 3, 4, 5}, {2, 3, 2}, {3}, {4}}}},
 	{op.NormSums{Batch: true}, shapes{{2, 3, 4, 5}, {1, 3, 2}, {2, 3, 4, 5}}, tensor.Shape{1, 3, 2}, 0,
@@ -164,6 +169,7 @@ func TestParametersRefused(t *testing.T) {
 		{op.Combine{N: op.MaxTerms + 1}, make(shapes, op.MaxTerms+1)},
 		{op.SumsPick{Index: 2}, shapes{{1, 1, 2}}},
 		{op.ToBytes{OutW: 1}, shapes{picture}},
+		{op.OneHot{OutH: 8, OutW: 8}, shapes{{1, 8, 8, 3}}},
 	} {
 		if _, err := c.spec.Infer(c.in); !errors.Is(err, op.ErrShape) {
 			t.Errorf("%+v of %v: error %v, want a shape error", c.spec, c.in, err)
