@@ -20,6 +20,7 @@ func Cases() []Case {
 	cs = append(cs, elementCases()...)
 	cs = append(cs, planeCases()...)
 	cs = append(cs, lossCases()...)
+	cs = append(cs, labelCases()...)
 	cs = append(cs, pictureCases()...)
 	for i := range cs {
 		cs[i].Name = fmt.Sprintf("%T/%s#%d", cs[i].Op, cs[i].Name, i)

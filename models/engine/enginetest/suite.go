@@ -37,7 +37,7 @@ func Build(c Case, constant bool) (*engine.Program, error) {
 	for i, s := range c.Shapes {
 		in[i] = leaf(g, fmt.Sprintf("x%d", i), s, tensor.Float32)
 	}
-	if _, bytes := c.Op.(op.FromBytes); bytes {
+	if op.BytesIn(c.Op) {
 		in[0] = leaf(g, "bytes", c.Shapes[0], tensor.Uint8)
 	}
 	y, err := op.Apply(c.Op, in...)
