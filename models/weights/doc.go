@@ -1,5 +1,5 @@
-// Package weights reads and writes files of tensors: safetensors both ways,
-// PyTorch checkpoints (.pth) in. Paths come in; names, shapes and numbers go
+// Package weights reads and writes files of tensors: safetensors and PyTorch
+// checkpoints (.pth). Paths come in; names, shapes and numbers go
 // out. Opened files are memory-mapped and belong to whoever opened them until
 // Close; nothing in a file is ever executed, and every size is checked against
 // the file before memory is asked for.

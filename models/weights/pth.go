@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 )
@@ -112,8 +113,8 @@ func (p *PTH) Bytes(name string) ([]byte, error) {
 		return p.m.data[begin:end], nil
 	}
 	b := make([]byte, 0, t.info(name).Bytes())
-	t.eachRow(p.m.data, func(row []byte) { b = append(b, row...) })
-	return b, nil
+	err = t.eachRow(p.m.data, func(row []byte) error { b = append(b, row...); return nil })
+	return b, err
 }
 
 // Float32 converts a tensor of any floating type into dst, which must have
@@ -133,12 +134,34 @@ func (p *PTH) Float32(name string, dst []float32) error {
 	if t.contiguous() {
 		err = p.m.float32(dst, begin, t.storage.dtype)
 	} else {
-		t.eachRow(p.m.data, func(row []byte) {
+		err = errors.Join(t.eachRow(p.m.data, func(row []byte) error {
 			n := len(row) / t.storage.dtype.Size()
 			toFloat32(dst[:n], row, t.storage.dtype)
 			dst = dst[n:]
-		})
-		err = p.m.release(begin, end)
+			return nil
+		}), p.m.release(begin, end))
+	}
+	if err != nil {
+		return fmt.Errorf("reading %s: tensor %q: %w", p.path, name, err)
+	}
+	return nil
+}
+
+// CopyTo writes a tensor's elements in order as type to, which is the tensor's
+// own, or another floating type for a floating type. It holds a few megabytes,
+// whatever the tensor's size.
+func (p *PTH) CopyTo(w io.Writer, name string, to DType) error {
+	t, err := p.find(name)
+	if err != nil || t.elements() == 0 {
+		return err
+	}
+	c, err := newConverter(w, t.storage.dtype, to)
+	if err == nil && t.contiguous() {
+		begin, end := t.span()
+		err = p.m.copyTo(c, begin, end)
+	} else if err == nil {
+		begin, end := t.span()
+		err = errors.Join(t.eachRow(p.m.data, c.write), p.m.release(begin, end))
 	}
 	if err != nil {
 		return fmt.Errorf("reading %s: tensor %q: %w", p.path, name, err)
@@ -165,9 +188,9 @@ func (p *PTH) find(name string) (*pthTensor, error) {
 	return t, nil
 }
 
-// trimModule takes "module." off every name if every name has it, as often as
-// that is so.
-func trimModule(names []string) []string {
+// TrimModule takes "module." off every name if every name has it, as often as
+// that is so, as OpenPTH does.
+func TrimModule(names []string) []string {
 	const prefix = "module."
 	for len(names) > 0 {
 		trimmed := make([]string, len(names))

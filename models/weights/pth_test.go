@@ -115,7 +115,7 @@ func TestTrimModule(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
 		{"module.a module.b", "a b"}, {"module.a b", "module.a b"}, {"module.module.a", "a"}, {"module.", "module."},
 	} {
-		if got := strings.Join(trimModule(strings.Fields(c.in)), " "); got != c.want {
+		if got := strings.Join(TrimModule(strings.Fields(c.in)), " "); got != c.want {
 			t.Errorf("%q becomes %q, want %q", c.in, got, c.want)
 		}
 	}
@@ -134,8 +134,8 @@ func TestOpenPTHSaysWhatIsWrong(t *testing.T) {
 	for name, c := range map[string]struct{ content, want string }{
 		"script":           {read("script.pth"), "a TorchScript archive"},
 		"optimizer":        {read("optimizer.pth"), "an optimizer state"},
-		"whole":            {read("whole.pth"), `"torch.nn.modules.activation.ReLU"`},
-		"whole legacy":     {read("whole_legacy.pth"), "save the network's state_dict()"},
+		"whole":            {read("whole.pth"), `a whole pickled module "torch.nn.modules.activation.ReLU", not a state dict`},
+		"whole legacy":     {read("whole_legacy.pth"), "a whole pickled module"},
 		"list":             {read("list.pth"), "no dictionary of tensors"},
 		"none":             {read("none.pth"), "no tensors"},
 		"bomb":             {read("bomb.pth"), "more than 16 times the file"},

@@ -41,8 +41,23 @@ func findGlobal(module, name string) (any, error) {
 	case "torch._utils._rebuild_parameter":
 		return pyFunc(rebuildParameter), nil
 	}
-	return nil, fmt.Errorf("it holds a Python object %q, not only tensors, and no code of a file is run: "+
-		"save the network's state_dict() by itself", full)
+	return nil, &unknownClass{name: full}
+}
+
+// unknownClass is a class of Python that a checkpoint names and no tensor
+// needs.
+type unknownClass struct {
+	name  string
+	whole bool // the checkpoint is one object of it
+}
+
+// Error implements error.
+func (u *unknownClass) Error() string {
+	what := "it holds a Python object %q, not only tensors"
+	if u.whole {
+		what = "it is a whole pickled module %q, not a state dict"
+	}
+	return fmt.Sprintf(what, u.name) + ", and no code of a file is run: save the network's state_dict() by itself"
 }
 
 // orderedDict takes nothing, or as Python 2 wrote it, a list of pairs.
@@ -171,25 +186,25 @@ func (t *pthTensor) rows() (shape, stride []int) {
 	return shape, stride
 }
 
-// eachRow calls do with the bytes of one run after the other, in the order of
-// the tensor's elements; row is reused and read only. The tensor is not empty.
-func (t *pthTensor) eachRow(data []byte, do func(row []byte)) {
+// chunk is how many elements eachRow gathers at a time where they do not lie
+// side by side.
+const chunk = 1 << 16
+
+// eachRow calls do with the bytes of one run after the other, long ones in
+// pieces, in the order of the tensor's elements; row is reused and read only.
+// The tensor is not empty.
+func (t *pthTensor) eachRow(data []byte, do func(row []byte) error) error {
 	shape, stride := t.rows()
 	size := t.storage.dtype.Size()
 	n, step := shape[len(shape)-1], stride[len(stride)-1]*size
 	shape, stride = shape[:len(shape)-1], stride[:len(stride)-1]
-	row := make([]byte, n*size)
 	index := make([]int, len(shape))
 	at := t.storage.begin + t.offset*size
+	r := run{n: n, step: step, size: size}
 	for {
-		if step == size {
-			row = data[at : at+n*size]
-		} else {
-			for i := range n {
-				copy(row[i*size:(i+1)*size], data[at+i*step:])
-			}
+		if err := r.pieces(data, at, do); err != nil {
+			return err
 		}
-		do(row)
 		d := len(shape) - 1
 		for ; d >= 0; d-- {
 			at += stride[d] * size
@@ -200,9 +215,41 @@ func (t *pthTensor) eachRow(data []byte, do func(row []byte)) {
 			index[d] = 0
 		}
 		if d < 0 {
-			return
+			return nil
 		}
 	}
+}
+
+// run is n elements of size bytes, step bytes apart.
+type run struct {
+	n, step, size int
+	buf           []byte
+}
+
+// pieces calls do with the elements from at on.
+func (r *run) pieces(data []byte, at int, do func(row []byte) error) error {
+	most := chunk
+	if r.step == r.size {
+		most = window / r.size
+	} else if r.buf == nil {
+		r.buf = make([]byte, min(r.n, chunk)*r.size)
+	}
+	for from := 0; from < r.n; from += most {
+		n := min(most, r.n-from)
+		row := data[at+from*r.step:]
+		if r.step == r.size {
+			row = row[:n*r.size]
+		} else {
+			for i := range n {
+				copy(r.buf[i*r.size:(i+1)*r.size], row[i*r.step:])
+			}
+			row = r.buf[:n*r.size]
+		}
+		if err := do(row); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // span is the part of the file that the tensor touches. It is not empty.

@@ -49,7 +49,7 @@ func stateDict(root any, o PTHOptions) ([]string, map[string]*pthTensor, error) 
 	if o.KeepModule {
 		return w.names, w.tensors, nil
 	}
-	names := trimModule(w.names)
+	names := TrimModule(w.names)
 	tensors := make(map[string]*pthTensor, len(names))
 	for i, n := range names {
 		tensors[n] = w.tensors[w.names[i]]

@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -294,10 +295,23 @@ func (u *unpickler) global(module, name any) error {
 		return errors.New("an unexpected class")
 	}
 	v, err := u.find(m, n)
+	var unknown *unknownClass
+	if errors.As(err, &unknown) {
+		unknown.whole = len(u.stack) == 1 && u.stack[0] == "module" || len(u.stack) == 0 && u.instantiates()
+	}
 	if err != nil {
 		return err
 	}
 	return u.push(v)
+}
+
+// instantiates reports whether an empty object is made of the class just named.
+func (u *unpickler) instantiates() bool {
+	rest := u.in[u.at:]
+	if len(rest) > 2 && rest[0] == 'q' { // remembered meanwhile
+		rest = rest[2:]
+	}
+	return bytes.HasPrefix(rest, []byte(")\x81"))
 }
 
 func (u *unpickler) push(v any) error {

@@ -164,8 +164,8 @@ func FuzzPickle(f *testing.F) {
 	})
 }
 
-// FuzzPTH: whatever opens can be read, written as safetensors, and read back
-// the same.
+// FuzzPTH: whatever opens can be read, written as safetensors and as a
+// checkpoint, and read back the same.
 func FuzzPTH(f *testing.F) {
 	goldens, err := filepath.Glob("testdata/pth/*")
 	if err != nil || len(goldens) < 10 {
@@ -212,5 +212,10 @@ func FuzzPTH(f *testing.F) {
 			t.Fatal(err)
 		}
 		sameTensors(t, p, open(t, out))
+		back := filepath.Join(dir, "back.pth")
+		if err := WritePTH(back, copies(p)); err != nil {
+			t.Fatal(err)
+		}
+		sameTensors(t, openPTH(t, back, PTHOptions{KeepModule: true}), open(t, out))
 	})
 }

@@ -1,9 +1,11 @@
 package weights
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Tensor is one tensor to write. Exactly one of Data, Load and Raw supplies
-// its elements.
+// Tensor is one tensor to write. Exactly one of Data, Load, Copy and Raw
+// supplies its elements.
 type Tensor struct {
 	Name  string
 	DType DType // as stored; Data and Load are converted to it, so it is a floating type for them
@@ -23,6 +25,7 @@ type Tensor struct {
 
 	Data []float32                 // borrowed until Write returns
 	Load func(dst []float32) error // fills dst, which is reused: the next tensor overwrites it
+	Copy func(w io.Writer) error   // writes the little-endian elements of DType, in order, and nothing else
 	Raw  []byte                    // little-endian elements of DType, borrowed until Write returns
 }
 
@@ -32,7 +35,7 @@ func (t Tensor) info() Info { return Info{Name: t.Name, DType: t.DType, Shape: t
 // path under a name that begins with a dot, synced and renamed. The same
 // tensors and metadata give the same bytes, in whatever order they come. Memory
 // beyond the caller's is one tensor given by Load and one megabyte.
-func Write(path string, tensors []Tensor, metadata map[string]string) (err error) {
+func Write(path string, tensors []Tensor, metadata map[string]string) error {
 	sorted := slices.Clone(tensors)
 	slices.SortStableFunc(sorted, func(a, b Tensor) int {
 		if a.DType.valid() && b.DType.valid() && a.DType.Size() != b.DType.Size() {
@@ -44,13 +47,24 @@ func Write(path string, tensors []Tensor, metadata map[string]string) (err error
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
+	return atomically(path, func(f *os.File) error {
+		if _, err := f.Write(header); err != nil {
+			return err
+		}
+		return writeAll(f, sorted)
+	})
+}
+
+// atomically gives fill a file beside path, under a name that begins with a
+// dot, and makes it path when it is filled and synced.
+func atomically(path string, fill func(f *os.File) error) error {
 	dir := filepath.Dir(path)
 	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(dir),
 		renameio.WithPermissions(0o644), renameio.WithExistingPermissions())
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, cause(err))
 	}
-	err = writeAll(f.File, header, sorted)
+	err = fill(f.File)
 	if err == nil {
 		err = f.CloseAtomicallyReplace()
 	}
@@ -63,45 +77,74 @@ func Write(path string, tensors []Tensor, metadata map[string]string) (err error
 	return nil
 }
 
-func writeAll(f *os.File, header []byte, tensors []Tensor) error {
-	if _, err := f.Write(header); err != nil {
-		return err
-	}
-	var scratch []float32
-	buf := make([]byte, 1<<20)
+// writeAll writes the elements of all tensors, one after the other.
+func writeAll(w io.Writer, tensors []Tensor) error {
+	b := &buffers{bytes: make([]byte, 1<<20)}
 	for _, t := range tensors {
-		data := t.Data
-		switch {
-		case t.Raw != nil:
-			if _, err := f.Write(t.Raw); err != nil {
-				return err
-			}
-			continue
-		case t.Load != nil:
-			n := t.info().Elements()
-			if cap(scratch) < n {
-				scratch = make([]float32, n)
-			}
-			data = scratch[:n]
-			if err := t.Load(data); err != nil {
-				return fmt.Errorf("tensor %q: %w", t.Name, err)
-			}
-		}
-		if err := writeFloats(f, t, data, buf); err != nil {
+		if err := b.write(w, t); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func writeFloats(f *os.File, t Tensor, data []float32, buf []byte) error {
+// buffers are what writing one tensor after the other reuses.
+type buffers struct {
+	floats []float32
+	bytes  []byte
+	piled  bufio.Writer // for sources that come in small pieces
+}
+
+func (b *buffers) write(w io.Writer, t Tensor) error {
+	data := t.Data
+	switch {
+	case t.Raw != nil:
+		_, err := w.Write(t.Raw)
+		return err
+	case t.Copy != nil:
+		c := &counter{Writer: w}
+		b.piled.Reset(c)
+		if err := errors.Join(t.Copy(&b.piled), b.piled.Flush()); err != nil {
+			return fmt.Errorf("tensor %q: %w", t.Name, err)
+		}
+		if want := int64(t.info().Bytes()); c.n != want {
+			return fmt.Errorf("tensor %q: its source gave %d bytes, not %d", t.Name, c.n, want)
+		}
+		return nil
+	case t.Load != nil:
+		n := t.info().Elements()
+		if cap(b.floats) < n {
+			b.floats = make([]float32, n)
+		}
+		data = b.floats[:n]
+		if err := t.Load(data); err != nil {
+			return fmt.Errorf("tensor %q: %w", t.Name, err)
+		}
+	}
+	return writeFloats(w, t, data, b.bytes)
+}
+
+// counter counts what is written through it.
+type counter struct {
+	io.Writer
+	n int64
+}
+
+// Write implements io.Writer.
+func (c *counter) Write(b []byte) (int, error) {
+	n, err := c.Writer.Write(b)
+	c.n += int64(n)
+	return n, err
+}
+
+func writeFloats(w io.Writer, t Tensor, data []float32, buf []byte) error {
 	size := t.DType.Size()
 	for len(data) > 0 {
 		n := min(len(data), len(buf)/size)
 		if bad := fromFloat32(buf, data[:n], t.DType); bad >= 0 {
 			return fmt.Errorf("tensor %q: %g does not fit %s: store it as F32", t.Name, data[bad], t.DType)
 		}
-		if _, err := f.Write(buf[:n*size]); err != nil {
+		if _, err := w.Write(buf[:n*size]); err != nil {
 			return err
 		}
 		data = data[n:]
@@ -168,7 +211,7 @@ func (t Tensor) check() error {
 		return err
 	}
 	given := 0
-	for _, is := range []bool{t.Data != nil, t.Load != nil, t.Raw != nil} {
+	for _, is := range []bool{t.Data != nil, t.Load != nil, t.Copy != nil, t.Raw != nil} {
 		if is {
 			given++
 		}
@@ -178,13 +221,13 @@ func (t Tensor) check() error {
 	case given == 0 && n == 0:
 		return nil
 	case given != 1:
-		return fmt.Errorf("%d of Data, Load and Raw are set, not one", given)
+		return fmt.Errorf("%d of Data, Load, Copy and Raw are set, not one", given)
 	case t.Raw != nil && len(t.Raw) != t.info().Bytes():
 		return fmt.Errorf("%s %v needs %d bytes, not %d", t.DType, t.Shape, t.info().Bytes(), len(t.Raw))
 	case t.Data != nil && len(t.Data) != n:
 		return fmt.Errorf("shape %v needs %d numbers, not %d", t.Shape, n, len(t.Data))
-	case t.Raw == nil && !t.DType.Float():
-		return fmt.Errorf("%s is not floating point: give it as Raw", t.DType)
+	case t.Raw == nil && t.Copy == nil && !t.DType.Float():
+		return fmt.Errorf("%s is not floating point: give it as Raw or Copy", t.DType)
 	}
 	return nil
 }
