@@ -120,32 +120,6 @@ func compareGolden(t *testing.T, f *weights.File, exe engine.Executable, shapes 
 	}
 }
 
-// TestPublishedParameterCounts compares with the counts of the published code
-// (RGB to RGB, batch normalisation).
-func TestPublishedParameterCounts(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		net  models.Vid2Vid
-		want int
-	}{
-		{"ngf 128", models.Vid2Vid{InputNC: 3, NGF: 128, Downs: 3, Blocks: 9, Frames: 3, Norm: "batch"}, 364_770_438},
-		{"ngf 64", models.Vid2Vid{InputNC: 3, NGF: 64, Downs: 3, Blocks: 9, Frames: 3, Norm: "batch"}, 91_257_414},
-		{"no flow", models.Vid2Vid{InputNC: 3, NGF: 128, Downs: 3, Blocks: 9, Frames: 3, Norm: "batch", NoFlow: true}, 283_033_731},
-	} {
-		params, err := models.Parameters(&c.net)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n := 0
-		for _, p := range params {
-			n += p.Shape.TotalSize()
-		}
-		if n != c.want {
-			t.Errorf("%s: %d parameters, the published network has %d", c.name, n, c.want)
-		}
-	}
-}
-
 func TestDiscriminatorSizesAndCount(t *testing.T) {
 	b := nn.NewBuilder(G.NewGraph(), nn.Options{})
 	x := b.Input("x", 1, 39, 256, 256)

@@ -16,11 +16,17 @@ import (
 // tiny writes a small model with random weights.
 func tiny(t *testing.T, net models.Vid2Vid, half bool) string {
 	t.Helper()
-	params, err := models.Parameters(&net)
+	return random(t, "vid2vid", &net, half)
+}
+
+// random writes a model with random weights.
+func random(t *testing.T, name string, net models.Network, half bool) string {
+	t.Helper()
+	params, err := models.Parameters(net)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := models.NewConfig("vid2vid", &net, models.About{Note: "test"})
+	c, err := models.NewConfig(name, net, models.About{Note: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +61,16 @@ func control(w, h, t int) *video.Frame {
 // generate runs n frames of w x h and returns them.
 func generate(t *testing.T, d engine.Device, path string, o models.RunOptions, w, h, n int) []*video.Frame {
 	t.Helper()
+	var clip []*video.Frame
+	for i := range n {
+		clip = append(clip, control(w, h, i))
+	}
+	return generateFrom(t, d, path, o, clip...)
+}
+
+// generateFrom runs a clip, twice, and returns its frames.
+func generateFrom(t *testing.T, d engine.Device, path string, o models.RunOptions, clip ...*video.Frame) []*video.Frame {
+	t.Helper()
 	m, err := models.Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -65,13 +81,14 @@ func generate(t *testing.T, d engine.Device, path string, o models.RunOptions, w
 	var out []*video.Frame
 	for range 2 { // a second clip must not see the first
 		out = nil
+		w, h := clip[0].W, clip[0].H
 		gw, gh, err := r.Start(context.Background(), video.Info{Width: w, Height: h})
 		if err != nil || gw != w || gh != h {
 			t.Fatalf("start: %dx%d, %v", gw, gh, err)
 		}
-		for i := range n {
+		for _, src := range clip {
 			dst := video.NewFrame(w, h)
-			if err := r.Generate(context.Background(), control(w, h, i), dst); err != nil {
+			if err := r.Generate(context.Background(), src, dst); err != nil {
 				t.Fatal(err)
 			}
 			out = append(out, dst)
