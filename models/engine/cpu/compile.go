@@ -60,6 +60,7 @@ type compiler struct {
 	at    []map[layout]slot // where each value lies, in every layout it was wanted in
 	home  []layout          // the layout each value was made in
 	left  []int             // reads of a value still to come
+	done  map[int]bool      // instructions that the step of another does
 	instr int
 	free  []func()
 }
@@ -75,7 +76,7 @@ func (d *Device) Compile(p *engine.Program, o engine.Options) (engine.Executable
 	var e *executable
 	var err error
 	d.thread.do(func() {
-		c := &compiler{d: d, p: p, o: o}
+		c := &compiler{d: d, p: p, o: o, done: map[int]bool{}}
 		if err = c.compile(); err == nil {
 			e, err = c.link()
 		}
@@ -136,8 +137,10 @@ func (c *compiler) compile() error {
 	}
 	for k, i := range c.p.Code {
 		c.instr = k
-		if err := emitters[reflect.TypeOf(i.Op)](c, i); err != nil {
-			return fmt.Errorf("%T %v: %w", i.Op, c.p.Values[i.Out].Shape, err)
+		if !c.done[k] {
+			if err := emitters[reflect.TypeOf(i.Op)](c, i); err != nil {
+				return fmt.Errorf("%T %v: %w", i.Op, c.p.Values[i.Out].Shape, err)
+			}
 		}
 		if err := c.settle(i.Out); err != nil {
 			return err

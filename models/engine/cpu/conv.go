@@ -64,25 +64,6 @@ func (c *compiler) planes(shape tensor.Shape, l layout) (planes, v int) {
 	return shape[0] * shape[1] / v, v
 }
 
-// padded returns x with its borders mirrored, and its new shape.
-func (c *compiler) padded(x int, pad int) (slot, tensor.Shape, error) {
-	shape := c.shape(x)
-	l := c.activation(shape)
-	in, err := c.use(x, l)
-	if err != nil || pad == 0 {
-		return in, shape, err
-	}
-	big := tensor.Shape{shape[0], shape[1], shape[2] + 2*pad, shape[3] + 2*pad}
-	out := c.temp(engine.Value{Shape: big}.Size() * 4)
-	planes, v := c.planes(shape, l)
-	h, w := shape[2], shape[3]
-	c.add("reflect", func(p []unsafe.Pointer) error {
-		C.v2v_reflect(f32(p[out]), f32(p[in]), C.int(planes), C.int(h), C.int(w), C.int(v), C.int(pad))
-		return nil
-	}, in, out)
-	return out, big, nil
-}
-
 // border splits a convolution's padding into what is mirrored beforehand and
 // what the primitive pads with zeros.
 func border(pad int, reflect bool) (mirrored, zeros int) {
@@ -93,9 +74,14 @@ func border(pad int, reflect bool) (mirrored, zeros int) {
 }
 
 func emitConv(c *compiler, i engine.Instr) error {
+	for _, emit := range []func(engine.Instr) (bool, error){c.emitWino, c.emitTaps, c.emitHead} {
+		if done, err := emit(i); done || err != nil {
+			return err
+		}
+	}
 	o := i.Op.(op.Conv)
 	mirrored, zeros := border(o.Pad, o.Reflect)
-	x, shape, err := c.padded(i.In[0], mirrored)
+	x, shape, err := c.edge(i.In[0], c.activation(c.shape(i.In[0])), mirrored, true)
 	if err != nil {
 		return err
 	}
@@ -105,6 +91,9 @@ func emitConv(c *compiler, i engine.Instr) error {
 }
 
 func emitConvT(c *compiler, i engine.Instr) error {
+	if done, err := c.emitTapsT(i); done || err != nil {
+		return err
+	}
 	o := i.Op.(op.ConvT)
 	shape := c.shape(i.In[0])
 	x, err := c.use(i.In[0], c.activation(shape))
@@ -158,7 +147,11 @@ func (c *compiler) forward(i engine.Instr, s C.v2v_conv_spec, x slot, bias bool)
 }
 
 func (c *compiler) convName(what string, conv *C.v2v_conv, s C.v2v_conv_spec) string {
-	return fmt.Sprintf("%s %dx%d/%d %d->%d @%dx%d %s", what, s.kh, s.kw, s.stride, s.c, s.o, s.oh, s.ow, C.GoString(C.v2v_conv_impl(conv)))
+	return sprintLayer(what, int(s.kh), int(s.kw), int(s.stride), int(s.c), int(s.o), int(s.oh), int(s.ow)) + " " + C.GoString(C.v2v_conv_impl(conv))
+}
+
+func sprintLayer(what string, kh, kw, stride, in, out, oh, ow int) string {
+	return fmt.Sprintf("%s %dx%d/%d %d->%d @%dx%d", what, kh, kw, stride, in, out, oh, ow)
 }
 
 func (c *compiler) newConv(s C.v2v_conv_spec) (*C.v2v_conv, error) {
@@ -236,7 +229,7 @@ func emitConvGradX(c *compiler, i engine.Instr) error {
 func emitConvGradW(c *compiler, i engine.Instr) error {
 	o := i.Op.(op.ConvGradW)
 	mirrored, zeros := border(o.Pad, o.Reflect)
-	x, shape, err := c.padded(i.In[0], mirrored)
+	x, shape, err := c.edge(i.In[0], c.activation(c.shape(i.In[0])), mirrored, true)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,45 @@ void v2v_norm_grad(float *gx, const float *x, const float *mom, const float *gy,
 void v2v_sums_pick(float *out, const float *sums, int n, int c, int index);
 void v2v_channel_sum(float *out, const float *x, int n, int c, int hw, int v);
 
+// wino.c: 3x3 convolution at stride one, x and y nChw16c, weights OIhw16i16o,
+// channels multiples of 16. AVX-512 only. Where mom is not NULL it receives
+// the result's moments, of all n pictures together where batch is set.
+typedef struct {
+	int n, c, h, w, o, oh, ow;
+	int pad, reflect; // zeros, or mirrored
+	int act;          // ReLU, leaky ReLU, or -1
+	float slope;
+	int batch; // of the moments
+	float eps;
+} v2v_wino;
+size_t v2v_wino_scratch(const v2v_wino *k); // bytes, for the threads set now
+void v2v_wino_run(const v2v_wino *k, float *y, const float *x, const float *g, const float *bias, float *mom, char *scratch);
+
+// taps.c: direct convolution to blocks of 16 channels. AVX-512 only. x is
+// nChw16c with its border already around it, or with `plain` nchw; y is nChw16c.
+typedef struct {
+	int n, c, h, w, o, oh, ow; // h and w with the border
+	int k, stride;
+	int transposed, pad; // stride two; x has a border of one zero all around
+	int plain;           // x; then k wide is at most 16
+	int filter;          // weights are OIhw16i16o, else oihw (iohw transposed)
+	int act;
+	float slope;
+	int batch;
+	float eps;
+} v2v_taps;
+size_t v2v_taps_packed(const v2v_taps *k);
+size_t v2v_taps_scratch(const v2v_taps *k);
+void v2v_taps_pack(const v2v_taps *k, float *to, const float *w);
+void v2v_taps_run(const v2v_taps *k, float *y, const float *x, const float *w, const float *bias, float *mom, char *scratch);
+
+// head.c: stride one, at most 4 outputs; x nChw16c with its border, y nchw.
+typedef struct {
+	int n, c, h, w, o, k; // h and w with the border
+} v2v_head;
+void v2v_head_pack(const v2v_head *k, float *to, const float *w, int first, int outputs); // w oihw, of some outputs
+void v2v_head_run(const v2v_head *k, float *y, const float *x, const float *w, const float *bias);
+
 // elem.c: flat over any layout.
 void v2v_act(float *y, const float *x, size_t n, int kind, float slope);
 void v2v_act_grad(float *gx, const float *y, const float *gy, size_t n, int kind, float slope);
@@ -37,6 +76,7 @@ void v2v_adam_p(float *y, const float *p, const float *m, const float *v, const 
 void v2v_copy_rows(float *dst, const float *src, size_t rows, size_t len, size_t dst_stride, size_t src_stride);
 void v2v_zero(float *dst, size_t n);
 void v2v_reflect(float *y, const float *x, int planes, int h, int w, int v, int pad);
+void v2v_zero_border(float *y, const float *x, int planes, int h, int w, int v, int pad);
 void v2v_reflect_grad(float *gx, const float *gy, int planes, int h, int w, int v, int pad);
 void v2v_avgpool(float *y, const float *x, int planes, int h, int w, int v, int oh, int ow, int k, int stride, int pad);
 void v2v_avgpool_grad(float *gx, const float *gy, int planes, int h, int w, int v, int oh, int ow, int k, int stride, int pad);

@@ -94,6 +94,27 @@ void v2v_moments(float *out, const float *x, int n, int c, int hw, int v, int ba
 		}
 }
 
+#ifdef __x86_64__
+#include "avx512.h"
+// Joined in double by the parallel form of the variance (Chan et al. 1979).
+void v2v_join(float *out, const part *parts, const int *count, int n, int blocks, float eps) {
+	for (int c = 0; c < blocks * 16; c++) {
+		double mean = 0, m2 = 0, total = 0;
+		for (int k = 0; k < n; k++) {
+			const part *p = parts + (size_t)k * blocks + c / 16;
+			double s = p->sum[c % 16] / count[k], own = p->square[c % 16] - s * p->sum[c % 16];
+			double d = p->shift[c % 16] + s - mean, all = total + count[k];
+			mean += d * count[k] / all;
+			m2 += own + d * d * total * count[k] / all;
+			total = all;
+		}
+		double var = m2 / total;
+		out[2 * c] = (float)mean;
+		out[2 * c + 1] = (float)(1 / sqrt((var > 0 ? var : 0) + eps));
+	}
+}
+#endif
+
 static inline __attribute__((always_inline)) float activate(float y, int act, float slope) {
 	switch (act) {
 	case 0: return y > 0 ? y : 0;

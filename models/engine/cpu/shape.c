@@ -29,6 +29,22 @@ void v2v_reflect(float *y, const float *x, int planes, int h, int w, int v, int 
 		}
 }
 
+void v2v_zero_border(float *y, const float *x, int planes, int h, int w, int v, int pad) {
+	int oh = h + 2 * pad, ow = w + 2 * pad;
+#pragma omp parallel for collapse(2) schedule(static)
+	for (int p = 0; p < planes; p++)
+		for (int i = 0; i < oh; i++) {
+			float *to = y + ((size_t)p * oh + i) * ow * v;
+			if (i < pad || i >= pad + h) {
+				memset(to, 0, (size_t)ow * v * sizeof(float));
+				continue;
+			}
+			memset(to, 0, (size_t)pad * v * sizeof(float));
+			memcpy(to + (size_t)pad * v, x + ((size_t)p * h + i - pad) * w * v, (size_t)w * v * sizeof(float));
+			memset(to + (size_t)(pad + w) * v, 0, (size_t)pad * v * sizeof(float));
+		}
+}
+
 void v2v_reflect_grad(float *gx, const float *gy, int planes, int h, int w, int v, int pad) {
 	int oh = h + 2 * pad, ow = w + 2 * pad;
 #pragma omp parallel for schedule(static)

@@ -22,6 +22,7 @@ func Cases() []Case {
 	cs = append(cs, lossCases()...)
 	cs = append(cs, labelCases()...)
 	cs = append(cs, pictureCases()...)
+	cs = append(cs, blockCases()...)
 	for i := range cs {
 		cs[i].Name = fmt.Sprintf("%T/%s#%d", cs[i].Op, cs[i].Name, i)
 	}

@@ -22,6 +22,8 @@ type Case struct {
 	Name   string
 	Op     op.Spec
 	Shapes []tensor.Shape
+	// Graph makes the output where it takes more than the one operator.
+	Graph func(in []*G.Node) (*G.Node, error)
 	// Positive inputs by number (second moments, standard deviations).
 	Positive []int
 	// Const inputs by number are given as constants in a second run.
@@ -40,7 +42,10 @@ func Build(c Case, constant bool) (*engine.Program, error) {
 	if op.BytesIn(c.Op) {
 		in[0] = leaf(g, "bytes", c.Shapes[0], tensor.Uint8)
 	}
-	y, err := op.Apply(c.Op, in...)
+	if c.Graph == nil {
+		c.Graph = func(in []*G.Node) (*G.Node, error) { return op.Apply(c.Op, in...) }
+	}
+	y, err := c.Graph(in)
 	if err != nil {
 		return nil, err
 	}
