@@ -73,16 +73,21 @@ func (s *Sampler) readTable() error {
 // Learned is the code of every training image; nil where codes are noise.
 func (s *Sampler) Learned() [][]float32 { return s.table }
 
-// Draw draws n codes: normal noise, or of the normal distribution that has the
-// mean and covariance of the learned codes. The first codes of a seed are the
-// same whatever n.
+// Draw is DrawCodes of this network.
 func (s *Sampler) Draw(n int, seed uint64) [][]float32 {
+	return DrawCodes(s.table, s.net.Options().Code, n, seed)
+}
+
+// DrawCodes draws n codes of so many numbers: normal noise where there is no
+// table of learned codes, and of the normal distribution that has its mean and
+// covariance where there is. The first codes of a seed are the same whatever n.
+func DrawCodes(table [][]float32, width, n int, seed uint64) [][]float32 {
 	codes := make([][]float32, n)
-	mean := meanOf(s.table, s.net.Options().Code)
+	mean := meanOf(table, width)
 	for i := range codes {
 		rng := rand.New(rand.NewPCG(seed, uint64(i)))
-		codes[i] = make([]float32, len(mean))
-		if s.table == nil {
+		codes[i] = make([]float32, width)
+		if table == nil {
 			for k := range codes[i] {
 				codes[i][k] = float32(rng.NormFloat64())
 			}
@@ -91,8 +96,8 @@ func (s *Sampler) Draw(n int, seed uint64) [][]float32 {
 		// A sum of the deviations with independent normal weights has their
 		// covariance, also where there are fewer codes than they have numbers.
 		copy(codes[i], mean)
-		scale := 1 / math.Sqrt(float64(max(1, len(s.table)-1)))
-		for _, c := range s.table {
+		scale := 1 / math.Sqrt(float64(max(1, len(table)-1)))
+		for _, c := range table {
 			w := float32(rng.NormFloat64() * scale)
 			for k, x := range c {
 				codes[i][k] += w * (x - mean[k])
