@@ -79,7 +79,7 @@ def ready(net, options, seed):
     nets.start(net, seed)
     if hasattr(net, "model_final_flow"):  # motion of a few pixels, not of the whole picture
         w = net.model_final_flow[1].weight.data
-        w.copy_(nets.half(w / 32))
+        w.copy_(nets.half(w / 128))
     return net.eval() if options.get("norm_stats") == "running" else nets.frame_mode(net)
 
 
