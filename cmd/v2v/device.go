@@ -20,7 +20,7 @@ type deviceOptions struct {
 func (d *deviceOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&d.name, "device", "auto", "auto, cpu or ref")
 	f.IntVar(&d.threads, "threads", 0, "processors that compute; 0 takes all")
-	f.Var((*precision)(&d.precision), "precision", "what convolutions compute in: f32")
+	f.Var((*precision)(&d.precision), "precision", "what convolutions compute in: f32, or bf16 where the processor has it")
 }
 
 func (d *deviceOptions) open() (engine.Device, error) {

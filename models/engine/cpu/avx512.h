@@ -5,8 +5,11 @@
 #define V2V_AVX512_H
 #include <immintrin.h>
 #include <stddef.h>
+#include <stdint.h>
 
-#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,fma")))
+// avx512bf16 is named so that one source serves both precisions; only code that
+// is asked for bfloat16 holds such instructions.
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,fma")))
 #define INLINE512 static inline __attribute__((always_inline)) AVX512
 #define UNROLL _Pragma("GCC unroll 16")
 
@@ -53,6 +56,48 @@ INLINE512 void product(int mr, int nv, int px, vec (*r)[2], segment s) {
 				if (nv == 2) r[m][1] = vfma(v, w1, r[m][1]);
 			}
 		}
+}
+
+// product_half is product in bfloat16: channels in pairs, two products to a
+// lane, sums in float. a and w hold bfloat16; w has 16*nv pairs for every two
+// input channels.
+INLINE512 void product_half(int mr, int nv, int px, vec (*r)[2], segment s) {
+	const uint16_t *a = (const uint16_t *)s.a, *w = (const uint16_t *)s.w;
+	for (int n = 0; n < s.nb; n++, a += s.next, w += 256 * nv)
+		_Pragma("GCC unroll 4") for (int i = 0; i < 8; i++) {
+			__m512bh w0 = (__m512bh)_mm512_loadu_si512(w + i * 32 * nv), w1 = w0;
+			if (nv == 2) w1 = (__m512bh)_mm512_loadu_si512(w + i * 64 + 32);
+			UNROLL for (int m = 0; m < mr; m++) {
+				int pair;
+				__builtin_memcpy(&pair, a + m * px + 2 * i, 4);
+				__m512bh v = (__m512bh)_mm512_set1_epi32(pair);
+				r[m][0] = _mm512_dpbf16_ps(r[m][0], v, w0);
+				if (nv == 2) r[m][1] = _mm512_dpbf16_ps(r[m][1], v, w1);
+			}
+		}
+}
+
+// at counts elements of a buffer of floats or bfloat16s.
+static inline const float *at(const float *base, ptrdiff_t n, int half) { return half ? (const float *)((const uint16_t *)base + n) : base + n; }
+
+// put stores 16 numbers at an index counted in elements, as float or bfloat16.
+INLINE512 void put(void *base, size_t at, vec v, int half) {
+	if (half)
+		_mm256_storeu_si256((__m256i *)((uint16_t *)base + at), (__m256i)_mm512_cvtneps_pbh(v));
+	else
+		vstore((float *)base + at, v);
+}
+
+// put_pair stores what two channels in a row hold for 16 outputs: as float one
+// after the other, `next` apart, as bfloat16 interleaved.
+INLINE512 void put_pair(void *base, size_t at, size_t next, vec even, vec odd, int half) {
+	if (!half) {
+		vstore((float *)base + at, even);
+		vstore((float *)base + at + next, odd);
+		return;
+	}
+	__m512i e = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(even)), o = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(odd));
+	_mm512_storeu_si512((uint16_t *)base + at, _mm512_or_si512(e, _mm512_slli_epi32(o, 16)));
 }
 
 // Running sums of one channel block: x-shift and its square, in double.

@@ -67,8 +67,11 @@ type compiler struct {
 
 // Compile implements engine.Device.
 func (d *Device) Compile(p *engine.Program, o engine.Options) (engine.Executable, error) {
-	if o.Precision != engine.Float32 {
-		return nil, fmt.Errorf("compile for cpu: only f32: %w", engine.ErrUnsupported)
+	switch {
+	case o.Precision == engine.BFloat16 && !d.half:
+		return nil, fmt.Errorf("compile for cpu: bf16 takes a processor with AVX512_BF16: %w", engine.ErrUnsupported)
+	case o.Precision != engine.Float32 && o.Precision != engine.BFloat16:
+		return nil, fmt.Errorf("compile for cpu: only f32 and bf16: %w", engine.ErrUnsupported)
 	}
 	if err := supported(p); err != nil {
 		return nil, err

@@ -34,6 +34,7 @@ type Options struct {
 type Device struct {
 	thread *thread
 	block  int
+	half   bool // multiplies in bfloat16
 }
 
 // avx512Core is oneDNN's dnnl_cpu_isa_avx512_core: from there on channels come
@@ -57,6 +58,7 @@ func Open(o Options) (*Device, error) {
 		C.v2v_flush_denormals()
 		if C.v2v_isa() >= avx512Core {
 			d.block = 16
+			d.half = cpu.X86.HasAVX512BF16
 		}
 	})
 	return d, nil

@@ -18,9 +18,14 @@ import (
 // edge returns x in a layout with a border of pad pixels around it, mirrored
 // or zero, and its new shape.
 func (c *compiler) edge(x int, l layout, pad int, reflect bool) (slot, tensor.Shape, error) {
+	return c.edgeFor(x, l, pad, reflect, false)
+}
+
+// edgeFor is edge, in bfloat16 where half is set and x is blocked.
+func (c *compiler) edgeFor(x int, l layout, pad int, reflect, half bool) (slot, tensor.Shape, error) {
 	shape := c.shape(x)
 	in, err := c.use(x, l)
-	if err != nil || pad == 0 {
+	if err != nil || pad == 0 && !half {
 		return in, shape, err
 	}
 	big := tensor.Shape{shape[0], shape[1], shape[2] + 2*pad, shape[3] + 2*pad}
@@ -28,9 +33,12 @@ func (c *compiler) edge(x int, l layout, pad int, reflect bool) (slot, tensor.Sh
 	planes, v := c.planes(shape, l)
 	h, w := shape[2], shape[3]
 	c.add("border", func(p []unsafe.Pointer) error {
-		if reflect {
+		switch {
+		case half:
+			C.v2v_border_half((*C.uint16_t)(p[out]), f32(p[in]), C.int(planes), C.int(h), C.int(w), C.int(pad), cbool(reflect))
+		case reflect:
 			C.v2v_reflect(f32(p[out]), f32(p[in]), C.int(planes), C.int(h), C.int(w), C.int(v), C.int(pad))
-		} else {
+		default:
 			C.v2v_zero_border(f32(p[out]), f32(p[in]), C.int(planes), C.int(h), C.int(w), C.int(v), C.int(pad))
 		}
 		return nil
@@ -79,7 +87,10 @@ func (c *compiler) direct(i engine.Instr, k C.v2v_taps, l layout, pad int, refle
 	if k.act, k.slope, ok = rectified(i.Post); !ok {
 		return false, nil
 	}
-	xs, big, err := c.edge(i.In[0], l, pad, reflect)
+	if l == blocked {
+		k.half = c.half()
+	}
+	xs, big, err := c.edgeFor(i.In[0], l, pad, reflect, k.half != 0)
 	if err != nil {
 		return false, err
 	}

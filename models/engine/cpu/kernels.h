@@ -29,6 +29,7 @@ typedef struct {
 	float slope;
 	int batch; // of the moments
 	float eps;
+	int half; // products in bfloat16
 } v2v_wino;
 size_t v2v_wino_scratch(const v2v_wino *k); // bytes, for the threads set now
 void v2v_wino_run(const v2v_wino *k, float *y, const float *x, const float *g, const float *bias, float *mom, char *scratch);
@@ -45,7 +46,9 @@ typedef struct {
 	float slope;
 	int batch;
 	float eps;
+	int half; // x and the packed weights are bfloat16
 } v2v_taps;
+void v2v_border_half(uint16_t *y, const float *x, int planes, int h, int w, int pad, int reflect); // nChw16c
 size_t v2v_taps_packed(const v2v_taps *k);
 size_t v2v_taps_scratch(const v2v_taps *k);
 void v2v_taps_pack(const v2v_taps *k, float *to, const float *w);

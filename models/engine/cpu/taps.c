@@ -52,20 +52,27 @@ INLINE512 void steps(int mr, int nv, int px, int depth, vec (*r)[2], segment s) 
 
 typedef void (*row_f)(float *, ptrdiff_t, ptrdiff_t, const segment *, int, int, epilogue);
 
-#define ROWS(MR, NV, PX)                                                                                                 \
-	AVX512 static __attribute__((noinline)) void row_##MR##_##NV##_##PX(float *y, ptrdiff_t ldy, ptrdiff_t block, const segment *s, \
+INLINE512 void steps_half(int mr, int nv, int px, int depth, vec (*r)[2], segment s) { product_half(mr, nv, px, r, s); }
+
+#define ROWS(MR, NV, PX, KIND, STEPS)                                                                                    \
+	AVX512 static __attribute__((noinline)) void KIND##_##MR##_##NV##_##PX(float *y, ptrdiff_t ldy, ptrdiff_t block, const segment *s, \
 		int n, int depth, epilogue e) {                                                                                  \
 		vec r[MR][2];                                                                                                    \
 		UNROLL for (int i = 0; i < MR; i++) r[i][0] = r[i][1] = _mm512_setzero_ps();                                     \
-		for (int i = 0; i < n; i++) steps(MR, NV, PX, PX == 1 ? depth : 16, r, s[i]);                                    \
+		for (int i = 0; i < n; i++) STEPS(MR, NV, PX, PX == 1 ? depth : 16, r, s[i]);                                    \
 		finish(MR, NV, y, ldy, block, r, e);                                                                             \
 	}
-#define KINDS(MR) ROWS(MR, 1, 1) ROWS(MR, 1, 16) ROWS(MR, 1, 32) ROWS(MR, 2, 1) ROWS(MR, 2, 16) ROWS(MR, 2, 32)
+#define KINDS(MR)                                                                                                        \
+	ROWS(MR, 1, 1, row, steps) ROWS(MR, 1, 16, row, steps) ROWS(MR, 1, 32, row, steps)                                   \
+	ROWS(MR, 2, 1, row, steps) ROWS(MR, 2, 16, row, steps) ROWS(MR, 2, 32, row, steps)                                   \
+	ROWS(MR, 1, 16, half, steps_half) ROWS(MR, 1, 32, half, steps_half)                                                  \
+	ROWS(MR, 2, 16, half, steps_half) ROWS(MR, 2, 32, half, steps_half)
 KINDS(1) KINDS(2) KINDS(4) KINDS(8) KINDS(11) KINDS(12) KINDS(13) KINDS(14)
 
-#define ENTRY(MR)                                                                    \
-	[MR] = {{row_##MR##_1_1, row_##MR##_1_16, row_##MR##_1_32}, {row_##MR##_2_1, row_##MR##_2_16, row_##MR##_2_32}}
-static const row_f rows[MAX_MR + 1][2][3] = {ENTRY(1), ENTRY(2), ENTRY(4), ENTRY(8), ENTRY(11), ENTRY(12), ENTRY(13), ENTRY(14)};
+#define ENTRY(MR)                                                                                                        \
+	[MR] = {{row_##MR##_1_1, row_##MR##_1_16, row_##MR##_1_32, half_##MR##_1_16, half_##MR##_1_32},                      \
+		{row_##MR##_2_1, row_##MR##_2_16, row_##MR##_2_32, half_##MR##_2_16, half_##MR##_2_32}}
+static const row_f rows[MAX_MR + 1][2][5] = {ENTRY(1), ENTRY(2), ENTRY(4), ENTRY(8), ENTRY(11), ENTRY(12), ENTRY(13), ENTRY(14)};
 
 static int share(int n) {
 	int parts = (n + MAX_MR - 1) / MAX_MR, r = (n + parts - 1) / parts;
@@ -113,49 +120,62 @@ static float weight(const v2v_taps *k, const float *w, int o, int c, int ky, int
 	return w[((((size_t)(first / 16) * (n / 16) + second / 16) * k->k + ky) * k->k + kx) * 256 + second % 16 * 16 + first % 16];
 }
 
+// round_half is the nearest bfloat16, ties to even.
+static uint16_t round_half(float x) {
+	uint32_t b;
+	memcpy(&b, &x, 4);
+	return (b + 0x7fff + (b >> 16 & 1)) >> 16;
+}
+
 // pack_group writes the weights of 32 outputs in the order they are used.
 static void pack_group(const v2v_taps *k, float *to, const float *w, int group) {
 	int nv = lanes_of(k, group), kinds = k->transposed ? 4 : 1;
+	uint16_t *half = (uint16_t *)to;
 	tap t[MAX_TAPS];
 	for (int kind = 0; kind < kinds; kind++) {
-		int n = taps_of(k, kind / 2, kind % 2, t);
-		if (k->plain) // by channel, then by tap
-			for (int c = 0; c < k->c; c++)
-				for (int i = 0; i < n; i++)
-					for (int l = 0; l < 16 * nv; l++) *to++ = weight(k, w, group * 32 + l, c, t[i].ky, t[i].kx);
-		else
-			for (int i = 0; i < n; i++)
-				for (int c = 0; c < k->c; c++)
-					for (int l = 0; l < 16 * nv; l++) *to++ = weight(k, w, group * 32 + l, c, t[i].ky, t[i].kx);
+		int n = taps_of(k, kind / 2, kind % 2, t), pair = k->half ? 2 : 1;
+		int outer = k->plain ? k->c : n, inner = k->plain ? n : k->c; // plain: by channel, then by tap
+		for (int a = 0; a < outer; a++)
+			for (int b = 0; b < inner; b += pair)
+				for (int l = 0; l < 16 * nv; l++)
+					for (int e = 0; e < pair; e++) {
+						tap q = t[k->plain ? b : a];
+						float x = weight(k, w, group * 32 + l, k->plain ? a : b + e, q.ky, q.kx);
+						if (k->half)
+							*half++ = round_half(x);
+						else
+							*to++ = x;
+					}
 	}
 }
 
 void v2v_taps_pack(const v2v_taps *k, float *to, const float *w) {
 #pragma omp parallel for schedule(dynamic)
-	for (int g = 0; g < groups_of(k); g++) pack_group(k, to + (size_t)g * 32 * k->c * k->k * k->k, w, g);
+	for (int g = 0; g < groups_of(k); g++) pack_group(k, (float *)at(to, (ptrdiff_t)g * 32 * k->c * k->k * k->k, k->half), w, g);
 }
 
 // band makes BAND rows (of each parity) of one group of outputs.
 static void band(const v2v_taps *k, float *y, const float *x, const float *w, epilogue e, int nv, int from, int to) {
 	int kinds = k->transposed ? 4 : 1, out = k->transposed ? 2 : 1, s = k->transposed ? 1 : k->stride, v = k->plain ? 1 : 16;
-	int px = k->plain ? 0 : s == 2 ? 2 : 1, width = k->ow / out;
+	int px = k->plain ? 0 : s + (k->half ? 2 : 0), width = k->ow / out;
 	ptrdiff_t block = (ptrdiff_t)k->oh * k->ow * 16, plane = (ptrdiff_t)k->h * k->w;
 	tap t[MAX_TAPS];
 	segment seg[MAX_TAPS];
 	for (int kind = 0; kind < kinds; kind++) {
 		int n = taps_of(k, kind / 2, kind % 2, t);
 		for (int r = from; r < to; r++)
-			for (int at = 0; at < width;) {
-				int mr = share(width - at), segs = k->plain ? k->c : n;
-				const float *a = x + ((ptrdiff_t)r * s * k->w + at * s) * v;
+			for (int c = 0; c < width;) {
+				int mr = share(width - c), segs = k->plain ? k->c : n;
+				const float *a = at(x, ((ptrdiff_t)r * s * k->w + c * s) * v, k->half);
 				for (int i = 0; i < segs; i++)
-					seg[i] = k->plain ? (segment){a + i * plane, k->w, w + (size_t)i * n * 16 * nv, k->k}
-							  : (segment){a + ((ptrdiff_t)t[i].dy * k->w + t[i].dx) * 16, plane * 16, w + (size_t)i * k->c * 16 * nv, k->c / 16};
-				float *to = y + ((ptrdiff_t)(r * out + kind / 2) * k->ow + at * out + kind % 2) * 16;
+					seg[i] = k->plain ? (segment){a + i * plane, k->w, w + (ptrdiff_t)i * n * 16 * nv, k->k}
+							  : (segment){at(a, ((ptrdiff_t)t[i].dy * k->w + t[i].dx) * 16, k->half), plane * 16,
+									at(w, (ptrdiff_t)i * k->c * 16 * nv, k->half), k->c / 16};
+				float *to = y + ((ptrdiff_t)(r * out + kind / 2) * k->ow + c * out + kind % 2) * 16;
 				rows[mr][nv - 1][px](to, out * 16, block, seg, segs, k->k, e);
-				at += mr;
+				c += mr;
 			}
-		w += (size_t)n * k->c * 16 * nv;
+		w = at(w, (ptrdiff_t)n * k->c * 16 * nv, k->half);
 	}
 }
 
@@ -165,7 +185,7 @@ AVX512 static void task(const v2v_taps *k, float *y, const float *x, const float
 	int from = b * BAND, to = from + BAND < rows ? from + BAND : rows;
 	moments mom[2] = {{.begun = 0}, {.begun = 0}};
 	epilogue e = {bias ? bias + group * 32 : NULL, k->act, k->slope, parts ? mom : NULL};
-	band(k, y + (size_t)group * 2 * k->oh * k->ow * 16, x, w + (size_t)group * 32 * k->c * k->k * k->k, e, nv, from, to);
+	band(k, y + (size_t)group * 2 * k->oh * k->ow * 16, x, at(w, (ptrdiff_t)group * 32 * k->c * k->k * k->k, k->half), e, nv, from, to);
 	if (!parts) return;
 	*count = (to - from) * k->ow * (k->transposed ? 4 : 1) / (k->transposed ? 2 : 1);
 	for (int i = 0; i < nv; i++) moments_end(&mom[i], parts + group * 2 + i);
@@ -180,8 +200,8 @@ void v2v_taps_run(const v2v_taps *k, float *y, const float *x, const float *w, c
 	for (int n = 0; n < k->n; n++)
 		for (int b = 0; b < bands; b++)
 			for (int g = 0; g < groups; g++) {
-				int at = n * bands + b;
-				task(k, y + n * out, x + n * in, w, bias, g, b, mom ? parts + (size_t)at * blocks : NULL, count + at);
+				int no = n * bands + b;
+				task(k, y + n * out, at(x, n * in, k->half), w, bias, g, b, mom ? parts + (size_t)no * blocks : NULL, count + no);
 			}
 	if (!mom) return;
 	if (k->batch) {
@@ -190,4 +210,24 @@ void v2v_taps_run(const v2v_taps *k, float *y, const float *x, const float *w, c
 	}
 	for (int n = 0; n < k->n; n++)
 		v2v_join(mom + (size_t)n * k->o * 2, parts + (size_t)n * bands * blocks, count + n * bands, bands, blocks, k->eps);
+}
+
+// v2v_border_half sets a border around planes of 16 channels, in bfloat16.
+AVX512 static void border_row(uint16_t *to, const float *row, int w, int pad, int reflect) {
+	for (int j = -pad; j < w + pad; j++, to += 16) {
+		int from = j < 0 ? -j : j >= w ? 2 * (w - 1) - j : j;
+		vec v = row && (reflect || from == j) ? vload(row + (ptrdiff_t)from * 16) : _mm512_setzero_ps();
+		put(to, 0, v, 1);
+	}
+}
+
+void v2v_border_half(uint16_t *y, const float *x, int planes, int h, int w, int pad, int reflect) {
+	int oh = h + 2 * pad, ow = w + 2 * pad;
+#pragma omp parallel for collapse(2) schedule(static)
+	for (int p = 0; p < planes; p++)
+		for (int i = 0; i < oh; i++) {
+			int at = i - pad, from = at < 0 ? -at : at >= h ? 2 * (h - 1) - at : at;
+			const float *row = reflect || from == at ? x + ((size_t)p * h + from) * w * 16 : NULL;
+			border_row(y + ((size_t)p * oh + i) * ow * 16, row, w, pad, reflect);
+		}
 }

@@ -50,7 +50,7 @@ func (c *compiler) emitWino(i engine.Instr) (done bool, err error) {
 		return false, nil
 	}
 	k := C.v2v_wino{n: C.int(x[0]), c: C.int(x[1]), h: C.int(x[2]), w: C.int(x[3]), o: C.int(y[1]), oh: C.int(y[2]), ow: C.int(y[3]),
-		pad: C.int(o.Pad), reflect: cbool(o.Reflect), act: act, slope: slope}
+		pad: C.int(o.Pad), reflect: cbool(o.Reflect), act: act, slope: slope, half: c.half()}
 	xs, err := c.use(i.In[0], blocked)
 	if err != nil {
 		return false, err
@@ -81,6 +81,9 @@ func (c *compiler) emitWino(i engine.Instr) (done bool, err error) {
 	}, xs, ws, bias, ys, mom, scratch)
 	return true, nil
 }
+
+// half says whether products are to be in bfloat16.
+func (c *compiler) half() C.int { return cbool(c.o.Precision == engine.BFloat16) }
 
 // filters returns where weights lie in the layout of our kernels. A constant's
 // plain copy is dropped at once.

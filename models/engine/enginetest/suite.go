@@ -94,13 +94,13 @@ func Values(c Case) [][]float32 {
 }
 
 // Execute runs a case on a device and returns the output as float32.
-func Execute(d engine.Device, c Case, constant bool) ([]float32, error) {
+func Execute(d engine.Device, c Case, constant bool, precision engine.Precision) ([]float32, error) {
 	p, err := Build(c, constant)
 	if err != nil {
 		return nil, err
 	}
 	vals := Values(c)
-	e, err := d.Compile(p, engine.Options{Constants: func(name string, dst []float32) error {
+	e, err := d.Compile(p, engine.Options{Precision: precision, Constants: func(name string, dst []float32) error {
 		var i int
 		if _, err := fmt.Sscanf(name, "x%d", &i); err != nil {
 			return err
@@ -170,18 +170,18 @@ func read(b engine.Buffer) ([]float32, error) {
 
 // Run compares a device with ref on every case: the largest difference over
 // the largest magnitude of ref's result (at least 1) must stay below tol.
-func Run(t *testing.T, d engine.Device, tol float64) {
+func Run(t *testing.T, d engine.Device, precision engine.Precision, tol float64) {
 	for _, c := range Cases() {
 		t.Run(c.Name, func(t *testing.T) {
 			for _, constant := range []bool{false, true} {
 				if constant && len(c.Const) == 0 {
 					continue
 				}
-				want, err := Execute(ref.Open(), c, constant)
+				want, err := Execute(ref.Open(), c, constant, engine.Float32)
 				if err != nil {
 					t.Fatalf("ref: %v", err)
 				}
-				got, err := Execute(d, c, constant)
+				got, err := Execute(d, c, constant, precision)
 				if err != nil {
 					t.Fatalf("%s: %v", d.Name(), err)
 				}
