@@ -131,6 +131,26 @@ type About struct {
 	Steps   int    `json:"steps,omitempty"`
 	Seed    uint64 `json:"seed,omitempty"`
 	Note    string `json:"note,omitempty"`
+
+	Imported *Imported `json:"imported,omitempty"` // where the weights come from, if not from v2v
+}
+
+// Imported says of a model made of published weights what they did not say
+// themselves.
+type Imported struct {
+	From    []string     `json:"from"`              // names of the files
+	Assumed []Assumption `json:"assumed,omitempty"` // in the order in which they matter
+	// Tracked says that its instance normalisation kept statistics, which
+	// nothing uses, but which Python's network asks for.
+	Tracked bool `json:"tracked,omitempty"`
+}
+
+// Assumption is an option that weights cannot tell.
+type Assumption struct {
+	Option string `json:"option"`
+	Value  string `json:"value"`
+	Source string `json:"source"`           // "published default" or "opt.txt"
+	Change string `json:"change,omitempty"` // what to do where it is wrong
 }
 
 // decode makes the configured network.

@@ -43,6 +43,7 @@ var ladder = map[string]string{
 	"models/engine/devices":    "models/engine models/engine/ref models/engine/cpu models/engine/cuda models/op",
 	"models/engine/enginetest": "models/engine models/engine/ref models/op",
 	"models":                   "models/nn models/op models/engine models/weights flow video",
+	"models/published":         "models models/nn models/op models/engine models/weights flow video",
 	"models/train":             "models models/nn models/op models/engine models/weights flow video video/sheet",
 	"cmd/v2v":                  "*",
 }
