@@ -230,3 +230,20 @@ func TestRegressionStepEqualsPyTorch(t *testing.T) {
 		})
 	}
 }
+
+// eachDeviceOf runs a test of a small grey GAN with classes and a mean of its
+// weights.
+func eachDeviceOf(t *testing.T, f func(t *testing.T, trainer *GAN, batch []*Sample)) {
+	eachDevice(t, func(t *testing.T, d engine.Device) {
+		c := DefaultGAN()
+		c.EMA, c.D.Width = 0.9, 4
+		net := &models.GAN{PictureOptions: models.PictureOptions{Size: 16, Channels: 1, Code: 5, Width: 4, Classes: []string{"a", "b"}}}
+		p := Pictures{Net: net, Index: func(s *Sample) (int, int) { return s.Start, s.Start % 2 }, Batch: 4, Seed: 3}
+		trainer, err := NewGAN(d, p, c, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer trainer.Close()
+		f(t, trainer, openPictureGolden(t, "bce").samples(t))
+	})
+}

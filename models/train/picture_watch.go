@@ -86,7 +86,7 @@ func spread(x []float32, n int) float64 {
 // What is too much, by trial: a run of DCGAN's recipe that makes good pictures
 // crosses none of these for long.
 const (
-	watchWarmup = 200  // steps in which everything is still possible
+	watchWarmup = 500  // steps in which everything is still possible
 	watchFor    = 100  // steps that something must go wrong in a row
 	watchAgain  = 1000 // steps until the same is said again
 	sureD       = 0.98 // D is right this often: it has won
