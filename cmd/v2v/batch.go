@@ -90,6 +90,14 @@ func (o *batchOptions) plan(ctx context.Context, m *machine, inputs []string) (*
 	if m.first != nil {
 		first = pictureHash(m.first)
 	}
+	beside, err := o.clip.beside()
+	if err != nil {
+		return nil, err
+	}
+	rest := slices.Clone(o.sink.enc)
+	if beside != "" {
+		rest = append(rest, beside)
+	}
 	return jobs.MakePlan(ctx, jobs.PlanOptions{
 		Inputs: inputs, OutDir: o.out, Ext: o.format, Folders: o.format == "png",
 		Include: o.include, Exclude: o.exclude, Checksum: o.checksum,
@@ -97,7 +105,7 @@ func (o *batchOptions) plan(ctx context.Context, m *machine, inputs []string) (*
 		Model:     hash,
 		Options: identity(append([]string{o.clip.size.String(), o.clip.extract, o.clip.rate.String(), o.sink.codec, strconv.Itoa(o.sink.crf),
 			strconv.FormatBool(o.sink.padOdd), o.onDamage, strconv.Itoa(o.start), strconv.Itoa(o.frames), first,
-			(*precision)(&o.model.device.precision).String()}, o.sink.enc...)...),
+			(*precision)(&o.model.device.precision).String()}, rest...)...),
 	})
 }
 
@@ -117,7 +125,7 @@ func runBatch(ctx context.Context, a *app, o batchOptions, inputs []string) (err
 	if len(plan.Items) == 0 {
 		return fmt.Errorf("batch: %w in %s: give folders, videos or patterns", jobs.ErrEmpty, strings.Join(inputs, ", "))
 	}
-	for _, note := range m.note(o.clip.extract) {
+	for _, note := range m.note(o.clip.kind()) {
 		a.say("%s", note)
 	}
 	if o.dryRun {

@@ -26,6 +26,10 @@ type clipOptions struct {
 	rate    rate
 	size    size
 	extract string
+	pose    poseOptions
+	face    faceOptions
+	labels  labelOptions
+	alone   bool // there is one clip, which all files beside it are of
 }
 
 // inFlight bounds the frames that a decoder lends out: four wait for the next
@@ -41,8 +45,12 @@ func (o *clipOptions) sizeFlag(f *pflag.FlagSet) {
 	f.Var(&o.size, "size", "resize frames to height x width")
 }
 
-func (o *clipOptions) extractFlag(f *pflag.FlagSet) {
+// controlFlags say how the control pictures are made from the clip.
+func (o *clipOptions) controlFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.extract, "extract", "", "make the control pictures from a real clip: "+strings.Join(cvimg.Kinds, ", "))
+	o.pose.flags(f)
+	o.face.flags(f)
+	o.labels.flags(f)
 }
 
 func (o *clipOptions) check() error {
@@ -52,7 +60,19 @@ func (o *clipOptions) check() error {
 	if o.extract != "" && !slices.Contains(cvimg.Kinds, o.extract) {
 		return usage("--extract %q: give one of %s", o.extract, strings.Join(cvimg.Kinds, ", "))
 	}
-	return nil
+	given := 0
+	for _, on := range []bool{o.extract != "", o.pose.dir != "", o.face.dir != "", o.labels.wanted()} {
+		if on {
+			given++
+		}
+	}
+	if given > 1 {
+		return usage("--extract, --keypoints, --landmarks and labels exclude one another: give one")
+	}
+	if err := o.pose.check(); err != nil {
+		return err
+	}
+	return o.labels.check()
 }
 
 // clip is an open clip and what is worth knowing of how it is read.
@@ -70,16 +90,22 @@ func (o *clipOptions) open(ctx context.Context, path string) (*clip, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.extract != "" {
-		if c.Reader, err = o.extracted(ctx, c.Reader, path); err != nil {
-			return nil, err
+	c.notes = append(c.notes, o.notes()...)
+	i := c.Info()
+	to := size{H: i.Height, W: i.Width}
+	if o.size != (size{}) {
+		to = o.size
+		if shape := float64(i.Width*to.H) / float64(i.Height*to.W); shape > 1.02 || shape < 0.98 {
+			c.notes = append(c.notes, fmt.Sprintf("resizing %dx%d to %dx%d changes the picture's shape", i.Height, i.Width, to.H, to.W))
 		}
 	}
-	if i := c.Info(); o.size != (size{}) && (i.Height != o.size.H || i.Width != o.size.W) {
-		if shape := float64(i.Width*o.size.H) / float64(i.Height*o.size.W); shape > 1.02 || shape < 0.98 {
-			c.notes = append(c.notes, fmt.Sprintf("resizing %dx%d to %dx%d changes the picture's shape", i.Height, i.Width, o.size.H, o.size.W))
+	switch {
+	case o.kind() != "":
+		if c.Reader, err = o.controlled(ctx, c.Reader, path, to); err != nil {
+			return nil, err
 		}
-		c.Reader = resized(c.Reader, o.size)
+	case i.Height != to.H || i.Width != to.W:
+		c.Reader = resized(c.Reader, to)
 	}
 	return c, nil
 }

@@ -29,7 +29,7 @@ func (o *convertOptions) flags(f *pflag.FlagSet) {
 	o.model.flags(f)
 	o.clip.flags(f)
 	o.clip.sizeFlag(f)
-	o.clip.extractFlag(f)
+	o.clip.controlFlags(f)
 	o.sink.flags(f)
 	o.rangeFlags(f)
 }
@@ -66,9 +66,13 @@ func newConvert(a *app) *cobra.Command {
 		Long: `Turns a control video (edges, masks, gray, regions), or a folder of pictures,
 into a realistic video, frame for frame. Sound and subtitles are kept. OUT is a
 video by its extension, or else a folder of PNGs. With --extract, IN is a real
-clip and the control pictures are made on the way.`,
+clip and the control pictures are made on the way; with --keypoints or
+--landmarks they are drawn from files beside it, one a frame. With --palette, IN
+is a clip of coloured labels.`,
 		Example: `  v2v convert --model model.safetensors edges.mp4 -o out.mp4
   v2v convert --model model.safetensors --extract edges walk.mp4 -o out.mp4
+  v2v convert --model model.safetensors --keypoints json/ dance.mp4 -o out.mp4
+  v2v convert --model model.safetensors --palette city.txt labels.mkv -o out.mp4
   v2v convert --model model.safetensors frames/ -o out/ --size 256x512
   v2v convert --model model.safetensors -o out.mp4 -- -odd-name.mp4`,
 		Args: cobra.ExactArgs(1),
@@ -100,12 +104,13 @@ func runConvert(ctx context.Context, a *app, o convertOptions, in, out string) (
 	if err := o.check(); err != nil {
 		return err
 	}
+	o.clip.alone = true
 	m, err := o.model.open()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	job, err := a.job(ctx, &o, in, out, m.note(o.clip.extract)...)
+	job, err := a.job(ctx, &o, in, out, m.note(o.clip.kind())...)
 	if err != nil {
 		return err
 	}

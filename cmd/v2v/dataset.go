@@ -21,12 +21,15 @@ import (
 type prepared struct {
 	Name    string `json:"name"`
 	Source  string `json:"source"`
-	Frames  int    `json:"frames"` // of the source
-	Height  int    `json:"height"` // of the pictures
+	Real    string `json:"real,omitempty"` // the clip of the real frames, where it is another
+	Frames  int    `json:"frames"`         // of the source
+	Height  int    `json:"height"`         // of the pictures
 	Width   int    `json:"width"`
 	Train   int    `json:"train"` // pairs
 	Test    int    `json:"test"`
 	Damaged string `json:"damaged,omitempty"`
+
+	control control
 }
 
 func (c *prepared) count(p part) {
@@ -39,8 +42,9 @@ func (c *prepared) count(p part) {
 
 // recipe is data.json: how a data set was made.
 type recipe struct {
-	Format  int         `json:"format"` // 1
-	Extract string      `json:"extract"`
+	Format  int         `json:"format"`        // 1
+	Extract string      `json:"extract"`       // the kind of control pictures
+	How     string      `json:"how,omitempty"` // what else changes them
 	Every   int         `json:"every"`
 	Holdout float64     `json:"holdout"`
 	Clips   []*prepared `json:"clips"`
@@ -62,8 +66,23 @@ const (
 	testPart
 )
 
-// sides are the folders of a part: control pictures and real frames.
-var sides = [][2]string{trainPart: {"train_A", "train_B"}, testPart: {"test_A", "test_B"}}
+const parts = 2
+
+// folder is where the pictures of a part and a side are, a folder below it for
+// each clip.
+func (p part) folder(s side) string {
+	return [parts]string{"train", "test"}[p] + "_" + [sides]string{"A", "B", "inst", "maps"}[s]
+}
+
+// folders are those of all parts and sides.
+func folders() (names []string) {
+	for p := range part(parts) {
+		for s := range sides {
+			names = append(names, p.folder(s))
+		}
+	}
+	return names
+}
 
 // dataset is a locked data folder.
 type dataset struct {
@@ -82,7 +101,7 @@ func openDataset(dir string, o prepareOptions) (*dataset, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare: %w", err)
 	}
-	d := &dataset{dir: dir, lock: lock, recipe: recipe{Format: recipeFormat, Extract: o.clip.extract, Every: o.every, Holdout: o.holdout}}
+	d := &dataset{dir: dir, lock: lock, recipe: recipe{Format: recipeFormat, Extract: o.clip.kind(), How: o.how(), Every: o.every, Holdout: o.holdout}}
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		d.close()
 		return nil, fmt.Errorf("prepare: data folder %s: %w", dir, jobs.ErrLocked)
@@ -110,11 +129,22 @@ func (d *dataset) load(o prepareOptions) error {
 	if err := json.Unmarshal(b, &r); err != nil || r.Format != recipeFormat {
 		return fmt.Errorf("prepare: %s is not one that v2v wrote (%v): take another data folder", path, err)
 	}
-	if r.Extract != o.clip.extract || r.Every != o.every {
-		return usage("%s was made with --extract %s --every %d: give the same, or another folder", d.dir, r.Extract, r.Every)
+	if r.Extract != o.clip.kind() || r.How != o.how() || r.Every != o.every {
+		return usage("%s was made with %s --every %d: give the same, or another folder", d.dir, r.made(), r.Every)
 	}
 	d.recipe.Clips, d.recipe.Unfinished = r.Clips, r.Unfinished
 	return nil
+}
+
+// made is how to make more of the kind.
+func (r *recipe) made() string {
+	switch {
+	case slices.Contains(cvimg.Kinds, r.Extract):
+		return "--extract " + r.Extract
+	case r.Extract == "densepose":
+		return "labels " + r.How
+	}
+	return r.Extract + " " + r.How
 }
 
 func (d *dataset) sweep() error {
@@ -155,12 +185,10 @@ func (d *dataset) accept(list []*prepared, overwrite bool) error {
 // foreign reports a clip's folder that no run of v2v prepare accounts for.
 func (d *dataset) foreign(name string) error {
 	known := name == d.recipe.Unfinished || slices.ContainsFunc(d.recipe.Clips, func(c *prepared) bool { return c.Name == name })
-	for _, names := range sides {
-		for _, side := range names {
-			path := filepath.Join(d.dir, side, name)
-			if _, err := os.Lstat(path); err == nil && !known {
-				return usage("%s is there already and %s does not know it: give --overwrite to replace it", path, recipeName)
-			}
+	for _, folder := range folders() {
+		path := filepath.Join(d.dir, folder, name)
+		if _, err := os.Lstat(path); err == nil && !known {
+			return usage("%s is there already and %s does not know it: give --overwrite to replace it", path, recipeName)
 		}
 	}
 	return nil
@@ -171,7 +199,7 @@ type pairWriter struct {
 	d       *dataset
 	name    string
 	dir     string
-	writers [2][2]video.Writer // by part and side; nil for parts without frames
+	writers [parts][sides]video.Writer // nil where there are no pictures
 }
 
 func (d *dataset) begin(name string) (*pairWriter, error) {
@@ -182,24 +210,20 @@ func (d *dataset) begin(name string) (*pairWriter, error) {
 	return &pairWriter{d: d, name: name, dir: dir}, nil
 }
 
-// add writes a pair, scaled.
-func (w *pairWriter) add(ctx context.Context, p part, control, real *video.Frame, width, height int) error {
-	for side, f := range []*video.Frame{control, real} {
-		out := &w.writers[p][side]
+// add writes the pictures of a frame.
+func (w *pairWriter) add(ctx context.Context, p part, all pictures) error {
+	for s, f := range all {
+		if f == nil {
+			continue
+		}
+		out := &w.writers[p][s]
 		if *out == nil {
 			var err error
-			if *out, err = video.CreateStills(filepath.Join(w.dir, sides[p][side]), video.StillsWriterOptions{}); err != nil {
+			if *out, err = video.CreateStills(filepath.Join(w.dir, p.folder(side(s))), video.StillsWriterOptions{}); err != nil {
 				return err
 			}
 		}
-		scaled := f
-		if f.W != width || f.H != height {
-			scaled = video.NewFrame(width, height)
-			if err := cvimg.Resize(scaled, f); err != nil {
-				return err
-			}
-		}
-		if err := (*out).Write(ctx, scaled); err != nil {
+		if err := (*out).Write(ctx, f); err != nil {
 			return err
 		}
 	}
@@ -224,26 +248,30 @@ func (w *pairWriter) commit(ctx context.Context, c *prepared) error {
 	if err := d.save(); err != nil {
 		return err
 	}
-	for p, names := range sides {
-		for side, name := range names {
-			final := filepath.Join(d.dir, name, w.name)
-			if err := os.RemoveAll(final); err != nil {
-				return err
-			}
-			if w.writers[p][side] == nil {
-				continue
-			}
-			if err := os.MkdirAll(filepath.Dir(final), 0o755); err != nil {
-				return err
-			}
-			if err := os.Rename(filepath.Join(w.dir, name), final); err != nil {
-				return err
-			}
+	for _, folder := range folders() {
+		if err := w.place(folder); err != nil {
+			return err
 		}
 	}
 	d.recipe.Unfinished = ""
 	d.recipe.Clips = append(d.recipe.Clips, c)
 	return d.save()
+}
+
+// place puts a finished folder where it belongs, in the place of any other; it
+// may be that there is none.
+func (w *pairWriter) place(folder string) error {
+	made, final := filepath.Join(w.dir, folder), filepath.Join(w.d.dir, folder, w.name)
+	if err := os.RemoveAll(final); err != nil {
+		return err
+	}
+	if _, err := os.Stat(made); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(final), 0o755); err != nil {
+		return err
+	}
+	return os.Rename(made, final)
 }
 
 // save replaces data.json in one step.

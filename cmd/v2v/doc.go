@@ -6,21 +6,23 @@
 //
 //	cmd/v2v      prints, reads flags, exits; the only importer of the leaves
 //	jobs         one clip's pipeline; a directory of clips (-> flow, video)
-//	models       the zoo, a file a network; models/train on top of it
+//	models       the zoo, a file a network; models/train on top of it, and
+//	             models/published for weights that were trained elsewhere
 //	  op nn weights engine      operators, layers, files, compiled programs
 //	  engine/{ref,cpu,devices}  what programs run on; cpu is a leaf
 //	flow         measured motion; flow/cvflow is a leaf
-//	video        frames, readers, writers; cvio, ffio and cvimg are its leaves
+//	video        frames, readers, writers; cvio, ffio and cvimg are its leaves;
+//	             pose and labelmap read what drives networks
 //
 // # One command
 //
 // main.go turns signals into a context and errors into exit codes (exit.go
 // holds the one map). root.go makes the commands, fills flags from V2V_*, and
 // owns stdout, stderr and the log. Each command has a file: prepare.go,
-// train.go, convert.go, batch.go, eval.go, flow.go, info.go, devices.go,
-// bench.go, version.go. They share how clips are opened (clip.go, stage.go),
-// written (sink.go), how a model and a device are (device.go, generator.go),
-// and how progress is shown (progress.go).
+// train.go, convert.go, batch.go, eval.go, flow.go, import.go, export.go,
+// info.go, devices.go, bench.go, version.go. They share how clips are opened
+// (clip.go, stage.go), written (sink.go), how a model and a device are
+// (device.go, generator.go), and how progress is shown (progress.go).
 //
 // # One frame
 //
@@ -30,9 +32,11 @@
 //     (video/ffio) and picked a decoder: OpenCV (video/cvio) where it is exact,
 //     else ffmpeg as a child process. The Reader fills a video.Frame of a
 //     video.Pool: 8-bit RGB, its time in the clip's own ticks.
-//   - Two stages (stage.go) wrap that Reader: the extractor turns the frame
-//     into edges (video/cvimg), the other resizes. Each takes its frame from a
-//     pool of its own and gives the one before back.
+//   - A stage (stage.go) wraps that Reader: its control (control.go) turns the
+//     frame into edges (video/cvimg) and makes them smaller. Other controls
+//     draw what files beside the clip say (video/pose, video/labelmap). The
+//     stage takes its frame from a pool of its own and gives the one before
+//     back.
 //   - jobs.Clip.Run reads from them in a goroutine and hands the frame on
 //     through a bounded channel; whoever holds a frame owns it.
 //   - The goroutine that called Run owns the device. generator.go passes the

@@ -32,7 +32,7 @@ func TestScript(t *testing.T) {
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"rc": cmdRC, "model": cmdModel, "clip": cmdClip, "frames": cmdFrames, "await": cmdAwait, "cut": cmdCut, "json": cmdJSON,
-			"named": cmdNamed, "flip": cmdFlip,
+			"named": cmdNamed, "flip": cmdFlip, "people": cmdPeople, "faces": cmdFaces, "pixel": cmdPixel,
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {

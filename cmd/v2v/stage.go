@@ -63,24 +63,6 @@ func (s *stage) Close() error {
 	return err
 }
 
-// extracted turns the frames of a clip into control pictures. Extractors that
-// want to know a clip before they begin are shown its start in a reader of its
-// own. On failure r is closed.
-func (o *clipOptions) extracted(ctx context.Context, r video.Reader, path string) (video.Reader, error) {
-	e, err := cvimg.NewExtractor(o.extract, cvimg.Options{})
-	if err != nil {
-		return nil, errors.Join(err, r.Close())
-	}
-	err = o.eachFrame(ctx, path, e.WarmUp(), func(_ int, f *video.Frame) error { return e.Learn(f) })
-	if err != nil {
-		return nil, errors.Join(err, e.Close(), r.Close())
-	}
-	i := r.Info()
-	s := newStage(r, i.Width, i.Height, e.Apply)
-	s.close = e.Close
-	return s, nil
-}
-
 // eachFrame shows the first frames of a clip to f, as they are: at most so
 // many, and of a damaged clip those that there are.
 func (o *clipOptions) eachFrame(ctx context.Context, path string, most int, f func(n int, frame *video.Frame) error) error {

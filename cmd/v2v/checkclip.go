@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/v2v/v2v/video"
+	"github.com/v2v/v2v/video/labelmap"
+)
+
+// clipFacts are what is known of one side of a clip.
+type clipFacts struct {
+	path  string // below the data folder
+	n     int    // pictures, the unreadable ones included
+	size  size   // of the first that can be read
+	names []string
+}
+
+// look reads one side of a clip; side 0 is that of control pictures. Only ctx
+// can fail it.
+func (s *audit) look(ctx context.Context, path string, side int) (*clipFacts, error) {
+	f := &clipFacts{path: path}
+	var err error
+	if s.isDir(path) {
+		err = s.lookAtStills(ctx, f, side)
+	} else {
+		err = s.lookAtVideo(ctx, f, side)
+	}
+	if err != nil {
+		return f, err
+	}
+	switch {
+	case f.n == 0:
+		s.problem("%s holds no picture", path)
+	case f.n == 1 && side == 0: // the others are compared with it
+		s.problem("%s is of one frame, a clip of two or more", path)
+	}
+	return f, nil
+}
+
+func (s *audit) lookAtStills(ctx context.Context, f *clipFacts, side int) error {
+	entries, err := os.ReadDir(filepath.Join(s.dir, f.path))
+	if err != nil {
+		s.problem("%v", err)
+		return nil
+	}
+	for _, e := range entries {
+		if !e.IsDir() && !strings.HasPrefix(e.Name(), ".") && isStill(e.Name()) {
+			f.names = append(f.names, e.Name())
+		}
+	}
+	f.n = len(f.names)
+	for i := range f.names[:max(0, f.n-1)] {
+		if disordered(f.names[i], f.names[i+1]) {
+			s.problem("%s: %s comes before %s: pad the numbers with zeros", f.path, f.names[i], f.names[i+1])
+			break
+		}
+	}
+	for _, name := range f.names {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		s.picture(f, filepath.Join(f.path, name), side)
+	}
+	return nil
+}
+
+// disordered reports whether of two names that follow one another by letters
+// the second has the lower number.
+func disordered(a, b string) bool {
+	split := func(name string) (before string, number []byte) {
+		bare := strings.TrimSuffix(name, filepath.Ext(name))
+		at := lastNumber.FindAllStringIndex(bare, -1)
+		if len(at) == 0 {
+			return name, nil
+		}
+		last := at[len(at)-1]
+		return bare[:last[0]], []byte(strings.TrimLeft(bare[last[0]:last[1]], "0"))
+	}
+	before, x := split(a)
+	other, y := split(b)
+	if before != other || x == nil || y == nil {
+		return false
+	}
+	return len(x) > len(y) || len(x) == len(y) && slices.Compare(x, y) > 0
+}
+
+// picture decodes one picture and compares it with the first.
+func (s *audit) picture(f *clipFacts, path string, side int) {
+	full := filepath.Join(s.dir, path)
+	p, err := video.ReadImage(full)
+	if err != nil {
+		s.problem("%s cannot be read: %v", path, lastOf(err))
+		return
+	}
+	if f.size == (size{}) {
+		f.size = size{H: p.H, W: p.W}
+	}
+	if f.size.H != p.H || f.size.W != p.W {
+		s.problem("%s is %dx%d, the pictures before it are %s (height x width)", path, p.H, p.W, f.size.String())
+	}
+	if side != 0 || s.o.clip.labels.labels == 0 {
+		return
+	}
+	if why := notPlain(full); why != "" {
+		s.problem("%s is %s, and training would not see its ids: make the clip by v2v prepare labels --ids", path, why)
+		return
+	}
+	if err := labelmap.CheckFrame(p, s.o.clip.labels.labels); err != nil {
+		s.problem("%s: %v", path, err)
+	}
+}
+
+// lastOf is the innermost error of a chain: what is wrong, without who says
+// so.
+func lastOf(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
+}
+
+// notPlain says why the bytes of a frame that is read from a picture are not
+// its samples; empty where they are.
+func notPlain(path string) string {
+	file, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	c, format, err := image.DecodeConfig(file)
+	if err != nil {
+		return ""
+	}
+	if format != "png" {
+		return "a " + strings.ToUpper(format)
+	}
+	switch c.ColorModel {
+	case color.Gray16Model, color.RGBA64Model, color.NRGBA64Model:
+		return "of 16 bits"
+	}
+	if _, ok := c.ColorModel.(color.Palette); ok {
+		return "a palette picture"
+	}
+	return ""
+}
+
+func (s *audit) lookAtVideo(ctx context.Context, f *clipFacts, side int) error {
+	damage, err := s.o.clip.allFrames(ctx, filepath.Join(s.dir, f.path), func(n int, p *video.Frame) error {
+		f.n = n + 1
+		f.size = size{H: p.H, W: p.W}
+		if side == 0 && s.o.clip.labels.labels > 0 {
+			if err := labelmap.CheckFrame(p, s.o.clip.labels.labels); err != nil {
+				s.problem("%s frame %d: %v", f.path, n, err)
+			}
+		}
+		return nil
+	})
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		s.problem("%s cannot be read: %v", f.path, err)
+	case damage != "":
+		s.problem("%s is damaged: %s", f.path, damage)
+	}
+	return nil
+}
+
+// mostNames is how many pictures without a partner are named a clip.
+const mostNames = 20
+
+// compare notes where two sides of a clip do not fit together.
+func (s *audit) compare(a, b *clipFacts, sameSize bool) {
+	if a.n == 0 || b.n == 0 {
+		return // reported
+	}
+	if a.n != b.n {
+		s.problem("%s has %d frames, %s has %d", a.path, a.n, b.path, b.n)
+	}
+	if sameSize && a.size != b.size && a.size != (size{}) && b.size != (size{}) {
+		s.problem("%s is %s, %s is %s (height x width)", a.path, a.size.String(), b.path, b.size.String())
+	}
+	bare := func(names []string) map[string]bool {
+		set := map[string]bool{}
+		for _, name := range names {
+			set[strings.TrimSuffix(name, filepath.Ext(name))] = true
+		}
+		return set
+	}
+	inA, inB := bare(a.names), bare(b.names)
+	var alone []string
+	for _, side := range []struct {
+		of    *clipFacts
+		in    map[string]bool
+		other *clipFacts
+	}{{a, inB, b}, {b, inA, a}} {
+		for _, name := range side.of.names {
+			if !side.in[strings.TrimSuffix(name, filepath.Ext(name))] {
+				alone = append(alone, fmt.Sprintf("%s has no partner in %s", filepath.Join(side.of.path, name), side.other.path))
+			}
+		}
+	}
+	if len(alone) == len(a.names)+len(b.names) {
+		return // named in two ways: they go by their order
+	}
+	for _, line := range alone[:min(len(alone), mostNames)] {
+		s.problem("%s", line)
+	}
+	if more := len(alone) - mostNames; more > 0 {
+		s.problem("%s and %s: %d more pictures have no partner", a.path, b.path, more)
+	}
+}

@@ -1,0 +1,284 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/v2v/v2v/jobs"
+)
+
+type checkOptions struct {
+	clip clipOptions
+}
+
+func newPrepareCheck(a *app) *cobra.Command {
+	var o checkOptions
+	c := &cobra.Command{
+		Use:   "check DATA",
+		Short: "Say everything that is wrong with a data set",
+		Long: `Reads every picture of a data set (train_A and train_B, test_A and test_B, or
+the other layouts that v2v train takes) and reports all that is wrong with it, a
+line each: clips and pictures without a partner, unequal counts and sizes,
+pictures that cannot be read, empty clips and clips of one frame, numbers that
+sort wrongly, and with --label-nc ids that are out of range. Exit code 4 says
+that there was something.`,
+		Example: `  v2v prepare check data
+  v2v prepare check data --label-nc 35 --json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return runCheck(c.Context(), a, o, args[0]) },
+	}
+	o.clip.flags(c.Flags())
+	c.Flags().IntVar(&o.clip.labels.labels, "label-nc", 0, "control pictures hold label ids below this number")
+	a.jsonFlag(c)
+	return c
+}
+
+// checked is the event that tells what a check has found.
+type checked struct {
+	Event    string   `json:"event"`
+	Data     string   `json:"data"`
+	Train    counted  `json:"train"`
+	Test     counted  `json:"test"`
+	Problems []string `json:"problems"`
+	Notes    []string `json:"notes"`
+}
+
+// counted is how much there is of a part.
+type counted struct {
+	Clips  int `json:"clips"`
+	Frames int `json:"frames"`
+}
+
+func runCheck(ctx context.Context, a *app, o checkOptions, dir string) error {
+	if err := o.clip.check(); err != nil {
+		return err
+	}
+	if fi, err := os.Stat(dir); err != nil {
+		var at *fs.PathError
+		errors.As(err, &at)
+		return withCode(jobs.ExitUnreadable, fmt.Errorf("check %q: %w", dir, at.Err))
+	} else if !fi.IsDir() {
+		return withCode(jobs.ExitUnreadable, fmt.Errorf("check %q: it is no folder", dir))
+	}
+	s := &audit{o: o, dir: dir, bar: a.meter("clips")}
+	defer s.bar.done()
+	if err := s.all(ctx); err != nil {
+		return err
+	}
+	s.bar.done()
+	if a.json {
+		if err := a.event(checked{"data_checked", dir, s.parts[trainPart], s.parts[testPart], append([]string{}, s.problems...), append([]string{}, s.notes...)}); err != nil {
+			return err
+		}
+	}
+	for _, n := range s.notes {
+		a.say("%s: %s", dir, n)
+	}
+	if len(s.problems) > 0 {
+		return withCode(jobs.ExitUnreadable, &listError{fmt.Sprintf("data %s cannot be used", dir), s.problems})
+	}
+	a.say("%s: %d clips of %d frames to train on, %d of %d held out; nothing is wrong",
+		dir, s.parts[trainPart].Clips, s.parts[trainPart].Frames, s.parts[testPart].Clips, s.parts[testPart].Frames)
+	return nil
+}
+
+// audit collects what is wrong with a data set.
+type audit struct {
+	o        checkOptions
+	dir      string
+	bar      *meter
+	parts    [parts]counted
+	problems []string
+	notes    []string
+	sizes    map[size]string // a clip of each size
+}
+
+func (s *audit) problem(format string, args ...any) {
+	s.problems = append(s.problems, strings.NewReplacer("\n", "; ", "\r", "").Replace(fmt.Sprintf(format, args...)))
+}
+
+// dataLayouts are where v2v train looks for parts: control pictures and real
+// frames, and beside them what else there may be, frame for frame.
+var dataLayouts = [parts][][2]string{
+	trainPart: {{"train_A", "train_B"}, {"train/A", "train/B"}, {"A", "B"}},
+	testPart:  {{"test_A", "test_B"}, {"test/A", "test/B"}},
+}
+
+// besideNames take the place of A.
+var besideNames = []string{"inst", "maps"}
+
+func (s *audit) isDir(rel string) bool {
+	fi, err := os.Stat(filepath.Join(s.dir, rel))
+	return err == nil && fi.IsDir()
+}
+
+func (s *audit) all(ctx context.Context) error {
+	s.sizes = map[size]string{}
+	s.recipe()
+	for p := range part(parts) {
+		var there [][2]string
+		for _, l := range dataLayouts[p] {
+			if s.isDir(l[0]) || s.isDir(l[1]) {
+				there = append(there, l)
+			}
+		}
+		if len(there) > 1 {
+			s.problem("it has several layouts at once (%s and %s): keep one", there[0][0], there[1][0])
+		}
+		if len(there) == 0 && p == trainPart {
+			s.problem("it has no folders train_A and train_B")
+		}
+		for _, l := range there {
+			if err := s.part(ctx, p, l); err != nil {
+				return err
+			}
+		}
+	}
+	if len(s.sizes) > 1 {
+		var list []string
+		for _, z := range slices.SortedFunc(maps.Keys(s.sizes), func(a, b size) int { return strings.Compare(s.sizes[a], s.sizes[b]) }) {
+			list = append(list, fmt.Sprintf("%s is %s", s.sizes[z], z.String()))
+		}
+		s.notes = append(s.notes, "clips differ in size, so training needs a size to cut out: "+strings.Join(list, ", ")+" (height x width)")
+	}
+	return nil
+}
+
+// recipe compares data.json, where there is one, with what is there.
+func (s *audit) recipe() {
+	b, err := os.ReadFile(filepath.Join(s.dir, recipeName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	var r recipe
+	if err == nil {
+		err = json.Unmarshal(b, &r)
+	}
+	if err != nil {
+		s.problem("%s: %v", recipeName, err)
+		return
+	}
+	if r.Unfinished != "" {
+		s.problem("clip %s was being put in its place when v2v prepare was killed: make it again", r.Unfinished)
+	}
+	for _, c := range r.Clips {
+		for p, n := range [parts]int{c.Train, c.Test} {
+			if folder := filepath.Join(part(p).folder(controlSide), c.Name); n > 0 && !s.isDir(folder) {
+				s.problem("%s is gone, %s says that it has %d pictures", folder, recipeName, n)
+			}
+		}
+	}
+}
+
+// part looks at the two folders of a part and at those beside them.
+func (s *audit) part(ctx context.Context, p part, l [2]string) error {
+	for i, folder := range l {
+		if !s.isDir(folder) {
+			s.problem("%s is not there, and %s is", folder, l[1-i])
+			return nil
+		}
+	}
+	folders := slices.Clone(l[:])
+	for _, name := range besideNames {
+		if folder := strings.TrimSuffix(l[0], "A") + name; s.isDir(folder) {
+			folders = append(folders, folder)
+		}
+	}
+	lists := make([]map[string]string, len(folders))
+	for i, folder := range folders {
+		lists[i] = s.clips(folder)
+	}
+	for i, folder := range folders[1:] {
+		for _, name := range slices.Sorted(maps.Keys(lists[0])) {
+			if lists[i+1][name] == "" {
+				s.problem("%s has no partner in %s", lists[0][name], folder)
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(lists[i+1])) {
+			if lists[0][name] == "" {
+				s.problem("%s has no partner in %s", lists[i+1][name], l[0])
+			}
+		}
+	}
+	if len(lists[0])+len(lists[1]) == 0 {
+		s.problem("%s and %s hold no clip", l[0], l[1])
+	}
+	for i, name := range slices.Sorted(maps.Keys(lists[0])) {
+		s.bar.set(i, len(lists[0]), name)
+		if err := s.clip(ctx, p, folders, lists, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clips are those of a folder by name: folders of pictures, and videos.
+func (s *audit) clips(folder string) map[string]string {
+	entries, err := os.ReadDir(filepath.Join(s.dir, folder))
+	if err != nil {
+		s.problem("%v", err)
+	}
+	clips := map[string]string{}
+	loose := 0
+	for _, e := range entries {
+		name, path := e.Name(), filepath.Join(folder, e.Name())
+		switch {
+		case strings.HasPrefix(name, "."):
+			continue
+		case s.isDir(path):
+		case isStill(name):
+			loose++
+			continue
+		case !isVideo(name):
+			s.problem("%s is no clip: give a video or a folder of pictures", path)
+			continue
+		default:
+			name = stem(name)
+		}
+		if clips[name] != "" {
+			s.problem("%s and %s have one name", clips[name], path)
+			continue
+		}
+		clips[name] = path
+	}
+	if loose > 0 {
+		s.problem("%s holds %d loose pictures: put those of each clip into a folder of their own", folder, loose)
+	}
+	return clips
+}
+
+// clip looks at one clip of all folders.
+func (s *audit) clip(ctx context.Context, p part, folders []string, lists []map[string]string, name string) error {
+	facts := make([]*clipFacts, len(folders))
+	for i := range folders {
+		path := lists[i][name]
+		if path == "" {
+			continue // reported
+		}
+		var err error
+		if facts[i], err = s.look(ctx, path, i); err != nil {
+			return err
+		}
+		if i > 0 {
+			s.compare(facts[0], facts[i], filepath.Base(folders[i]) != "maps" && !strings.HasSuffix(folders[i], "_maps"))
+		}
+	}
+	s.parts[p].Clips++
+	s.parts[p].Frames += facts[0].n
+	if facts[0].n > 0 {
+		if _, ok := s.sizes[facts[0].size]; !ok {
+			s.sizes[facts[0].size] = facts[0].path
+		}
+	}
+	return nil
+}
