@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/spf13/pflag"
 
@@ -59,6 +60,9 @@ func openModel(path string) (*models.Model, error) {
 	}
 	m, err := models.Open(path)
 	if err != nil {
+		if p, perr := models.OpenPicture(path); perr == nil {
+			err = errors.Join(fmt.Errorf("model %s: a %s makes pictures of codes, not frames of a clip: use v2v sample", path, p.Config.Network), p.Close())
+		}
 		return nil, withCode(exitModel, err)
 	}
 	return m, nil

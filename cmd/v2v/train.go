@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -21,36 +19,44 @@ import (
 )
 
 type trainOptions struct {
-	data, out, config string
-	steps             int
-	size              size
-	seed              uint64
-	resume            bool
-	device            deviceOptions
-	clip              clipOptions
+	data        []string
+	out, config string
+	network     string   // "" for what the configuration says
+	set         []string // keys over the configuration's
+	steps       int
+	size        size
+	seed        uint64
+	resume      bool
+	device      deviceOptions
+	clip        clipOptions
 }
 
 func newTrain(a *app) *cobra.Command {
 	var o trainOptions
 	c := &cobra.Command{
 		Use:   "train --data DIR --out RUN",
-		Short: "Train a network on paired clips",
+		Short: "Train a network on paired clips, or on pictures alone",
 		Long: `Trains a network on a folder that v2v prepare has made, or one with train_A and
 train_B, or A and B, that hold a folder of pictures or a video for each clip.
 RUN gets the configuration, checkpoints, metrics, samples, and model.safetensors.
-Ctrl-C saves a checkpoint; --resume goes on where a run was stopped or killed.`,
+Ctrl-C saves a checkpoint; --resume goes on where a run was stopped or killed.
+
+` + pictureHelp,
 		Example: `  v2v train --data data --out run --steps 2000
   v2v train --data data --out run --resume
-  v2v train --data data --out run --config recipe.toml --size 128x128`,
+  v2v train --data data --out run --config recipe.toml --size 128x128
+  v2v train --model gan --data walk.mp4 --out run --set every=4 --set ema=0.999`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return runTrain(c.Context(), a, o, c.Flags().Changed)
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.data, "data", "", "folder of paired clips")
+	f.StringVar(&o.network, "model", "", "network to train: "+strings.Join(trainable(), ", ")+" (default vid2vid)")
+	f.StringArrayVar(&o.data, "data", nil, "folder of paired clips; for networks of pictures a folder of pictures or videos, or a video; may be repeated")
 	f.StringVar(&o.out, "out", "", "folder of the run, made where missing")
 	f.StringVar(&o.config, "config", "", "TOML file; what it leaves out has a default")
+	f.StringArrayVar(&o.set, "set", nil, "key=value of the configuration, over the file's; may be repeated")
 	f.IntVar(&o.steps, "steps", 0, "training steps in all, over the configuration's")
 	f.Var(&o.size, "size", "cut samples of height x width out of larger pictures")
 	f.Uint64Var(&o.seed, "seed", 1, "of everything random, over the configuration's")
@@ -65,16 +71,8 @@ Ctrl-C saves a checkpoint; --resume goes on where a run was stopped or killed.`,
 // the frozen one, with the flags over it.
 func (o *trainOptions) configure(changed func(string) bool) (trainConfig, error) {
 	c := defaultTrain()
-	path := o.config
-	if frozen := filepath.Join(o.out, "config.toml"); path == "" && o.resume {
-		if _, err := os.Stat(frozen); err == nil {
-			path = frozen
-		}
-	}
-	if path != "" {
-		if err := c.read(path); err != nil {
-			return c, err
-		}
+	if err := o.read(&c); err != nil {
+		return c, err
 	}
 	if changed("steps") {
 		c.Steps = o.steps
@@ -88,26 +86,39 @@ func (o *trainOptions) configure(changed func(string) bool) (trainConfig, error)
 	return c, c.check()
 }
 
+// trainee is a network and all that its training holds open.
+type trainee interface {
+	// open reads the data, which may be refused, before anything costly.
+	open(ctx context.Context) error
+	options() train.Options
+	close() error
+}
+
 func runTrain(ctx context.Context, a *app, o trainOptions, changed func(string) bool) (err error) {
-	if o.data == "" || o.out == "" {
+	if len(o.data) == 0 || o.out == "" {
 		return usage("give --data DIR and --out RUN")
 	}
 	if err := o.clip.check(); err != nil {
 		return err
 	}
-	c, err := o.configure(changed)
+	base := session{a: a, o: o, bar: a.meter("steps")}
+	base.bar.barWidth, base.bar.cut = 5, keepStart // losses want the room
+	defer base.bar.done()
+	s, err := o.trainee(base, changed)
 	if err != nil {
 		return err
 	}
-	s := &session{a: a, o: o, c: c, bar: a.meter("steps")}
-	s.bar.barWidth, s.bar.cut = 5, keepStart // losses want the room
-	defer s.bar.done()
 	defer func() { err = errors.Join(err, s.close()) }()
 	if err := s.open(ctx); err != nil {
 		return err
 	}
 	sum, err := train.Run(ctx, s.options())
-	s.bar.done()
+	base.bar.done()
+	return a.trained(ctx, sum, err)
+}
+
+// trained tells how a run ended.
+func (a *app) trained(ctx context.Context, sum train.Summary, err error) error {
 	switch {
 	case err != nil && ctx.Err() != nil:
 		a.say("stopped at step %d; go on with v2v train --resume", sum.Step)
@@ -145,7 +156,6 @@ type session struct {
 	device     string
 }
 
-// open reads the data, which may be refused, before anything costly.
 func (s *session) open(ctx context.Context) error {
 	data := s.c.data()
 	data.Open = func(ctx context.Context, path string) (video.Reader, error) { return s.o.clip.plain(ctx, path) }
@@ -191,7 +201,7 @@ func (s *session) open(ctx context.Context) error {
 }
 
 func (s *session) openData(ctx context.Context, o train.DataOptions) (*train.Data, error) {
-	d, err := train.OpenData(ctx, s.o.data, o)
+	d, err := train.OpenData(ctx, s.o.data[0], o)
 	if err != nil {
 		return nil, withCode(jobs.ExitUnreadable, err)
 	}
@@ -226,7 +236,7 @@ func (s *session) options() train.Options {
 // save writes the model file of a state of training.
 func (s *session) save(path string, state []train.State) error {
 	w, h := s.data.Size()
-	about := models.About{Size: (&size{h, w}).String(), Steps: s.c.Steps, Seed: s.c.Seed, Extract: extractOf(s.o.data)}
+	about := models.About{Size: (&size{h, w}).String(), Steps: s.c.Steps, Seed: s.c.Seed, Extract: extractOf(s.o.data[0])}
 	g := s.c.Generator
 	cfg, err := models.NewConfig("vid2vid", &g, about)
 	if err != nil {

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"image"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -44,28 +46,71 @@ func defaultTrain() trainConfig {
 	}
 }
 
-// read fills in what a file says. A key it does not know is an error.
-func (c *trainConfig) read(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return withCode(jobs.ExitUsage, fmt.Errorf("configuration: %w", err))
+// read fills a configuration in with what the file says, or of a run that is
+// resumed the frozen one, and then with what --set says. A key it does not know
+// is an error.
+func (o *trainOptions) read(c any) error {
+	if path := o.file(); path != "" {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return withCode(jobs.ExitUsage, fmt.Errorf("configuration: %w", err))
+		}
+		if err := decodeTOML("configuration "+path, text, c); err != nil {
+			return err
+		}
 	}
-	defer f.Close()
-	err = toml.NewDecoder(f).DisallowUnknownFields().Decode(c)
+	for _, set := range o.set {
+		key, value, ok := strings.Cut(set, "=")
+		if !ok {
+			return usage("--set %q is not key=value", set)
+		}
+		if !isTOML(value) {
+			value = strconv.Quote(value)
+		}
+		if err := decodeTOML("--set "+set, []byte(key+" = "+value), c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// file is the configuration that is read, or "".
+func (o *trainOptions) file() string {
+	if o.config != "" || !o.resume {
+		return o.config
+	}
+	frozen := filepath.Join(o.out, "config.toml")
+	if _, err := os.Stat(frozen); err != nil {
+		return ""
+	}
+	return frozen
+}
+
+// isTOML reports whether a value can stand as it is: a number, a truth value, a
+// list, a quoted text.
+func isTOML(value string) bool {
+	var v map[string]any
+	return toml.Unmarshal([]byte("v = "+value), &v) == nil
+}
+
+func decodeTOML(from string, text []byte, c any) error {
+	err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(c)
 	var unknown *toml.StrictMissingError
 	var at *toml.DecodeError
+	line := 0
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &unknown):
-		first := unknown.Errors[0]
-		line, _ := first.Position()
-		return usage("configuration %s:%d: unknown key %s", path, line, strings.Join(first.Key(), "."))
+		line, _ = unknown.Errors[0].Position()
+		err = fmt.Errorf("unknown key %s", strings.Join(unknown.Errors[0].Key(), "."))
 	case errors.As(err, &at):
-		line, _ := at.Position()
-		return usage("configuration %s:%d: %w", path, line, err)
+		line, _ = at.Position()
 	}
-	return usage("configuration %s: %w", path, err)
+	if line > 0 && strings.HasPrefix(from, "configuration") {
+		from = fmt.Sprintf("%s:%d", from, line)
+	}
+	return usage("%s: %w", from, err)
 }
 
 func (c *trainConfig) check() error {
