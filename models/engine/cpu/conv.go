@@ -91,8 +91,10 @@ func emitConv(c *compiler, i engine.Instr) error {
 }
 
 func emitConvT(c *compiler, i engine.Instr) error {
-	if done, err := c.emitTapsT(i); done || err != nil {
-		return err
+	for _, emit := range []func(engine.Instr) (bool, error){c.emitWinoT, c.emitTapsT} {
+		if done, err := emit(i); done || err != nil {
+			return err
+		}
 	}
 	o := i.Op.(op.ConvT)
 	shape := c.shape(i.In[0])

@@ -19,18 +19,22 @@ void v2v_norm_grad(float *gx, const float *x, const float *mom, const float *gy,
 void v2v_sums_pick(float *out, const float *sums, int n, int c, int index);
 void v2v_channel_sum(float *out, const float *x, int n, int c, int hw, int v);
 
-// wino.c: 3x3 convolution at stride one, x and y nChw16c, weights OIhw16i16o,
-// channels multiples of 16. AVX-512 only. Where mom is not NULL it receives
+// wino.c: 3x3 convolutions, x and y nChw16c, weights OIhw16i16o (of the
+// transposed kind IOhw16o16i), channels multiples of 16. AVX-512 only. Where mom is not NULL it receives
 // the result's moments, of all n pictures together where batch is set.
+enum { V2V_WINO_SQUARE, V2V_WINO_STRIDED, V2V_WINO_TRANSPOSED }; // stride one; two, padded by one zero; and its transpose
 typedef struct {
-	int n, c, h, w, o, oh, ow;
-	int pad, reflect; // zeros, or mirrored
+	int kind, n, c, h, w, o, oh, ow;
+	int pad, reflect; // zeros, or mirrored; of the square kind
 	int act;          // ReLU, leaky ReLU, or -1
 	float slope;
 	int batch; // of the moments
 	float eps;
 	int half; // products in bfloat16
 } v2v_wino;
+// v2v_filters lays weights out as OIhw16i16o. They come as oihw, or with
+// transposed as iohw, in blocks of 16 by 16 (the second channel first) or plain.
+void v2v_filters(float *to, const float *w, int o, int c, int area, int transposed, int blocks);
 size_t v2v_wino_scratch(const v2v_wino *k); // bytes, for the threads set now
 void v2v_wino_run(const v2v_wino *k, float *y, const float *x, const float *g, const float *bias, float *mom, char *scratch);
 

@@ -2,8 +2,10 @@
 
 package cpu
 
-// #include "kernels.h"
-// #include <stdlib.h>
+/*
+#include <stdlib.h>
+#include "kernels.h"
+*/
 import "C"
 
 import (
@@ -44,23 +46,44 @@ func rectified(post []engine.Step) (act C.int, slope C.float, ok bool) {
 // pays; done is false where it is not.
 func (c *compiler) emitWino(i engine.Instr) (done bool, err error) {
 	o := i.Op.(op.Conv)
-	x, w, y := c.shape(i.In[0]), c.shape(i.In[1]), c.shape(i.Out)
-	act, slope, ok := rectified(i.Post)
-	if !ok || o.Stride != 1 || w[2] != 3 || w[3] != 3 || !c.d.wide(w[0], w[1]) || min(w[0], w[1]) < winogradFrom {
+	k := C.v2v_wino{kind: C.V2V_WINO_SQUARE, pad: C.int(o.Pad), reflect: cbool(o.Reflect), half: c.half()}
+	if o.Stride == 2 && o.Pad == 1 && !o.Reflect && k.half == 0 {
+		k.kind = C.V2V_WINO_STRIDED
+	} else if o.Stride != 1 {
 		return false, nil
 	}
-	k := C.v2v_wino{n: C.int(x[0]), c: C.int(x[1]), h: C.int(x[2]), w: C.int(x[3]), o: C.int(y[1]), oh: C.int(y[2]), ow: C.int(y[3]),
-		pad: C.int(o.Pad), reflect: cbool(o.Reflect), act: act, slope: slope, half: c.half()}
+	w := c.shape(i.In[1])
+	return c.wino(i, k, w[1], w[0], o.Bias)
+}
+
+// emitWinoT emits a transposed convolution so.
+func (c *compiler) emitWinoT(i engine.Instr) (done bool, err error) {
+	o := i.Op.(op.ConvT)
+	if o.Stride != 2 || o.Pad != 1 || o.OutPad != 1 || c.half() != 0 {
+		return false, nil
+	}
+	w := c.shape(i.In[1])
+	return c.wino(i, C.v2v_wino{kind: C.V2V_WINO_TRANSPOSED}, w[0], w[1], o.Bias)
+}
+
+func (c *compiler) wino(i engine.Instr, k C.v2v_wino, in, out int, biased bool) (done bool, err error) {
+	x, w, y := c.shape(i.In[0]), c.shape(i.In[1]), c.shape(i.Out)
+	act, slope, ok := rectified(i.Post)
+	if !ok || w[2] != 3 || w[3] != 3 || !c.d.wide(in, out) || min(in, out) < winogradFrom {
+		return false, nil
+	}
+	k.n, k.c, k.h, k.w, k.o, k.oh, k.ow = C.int(x[0]), C.int(in), C.int(x[2]), C.int(x[3]), C.int(out), C.int(y[2]), C.int(y[3])
+	k.act, k.slope = act, slope
 	xs, err := c.use(i.In[0], blocked)
 	if err != nil {
 		return false, err
 	}
-	ws, err := c.filters(i.In[1])
+	ws, err := c.filters(i.In[1], k.kind == C.V2V_WINO_TRANSPOSED)
 	if err != nil {
 		return false, err
 	}
 	bias := xs // unused without one
-	if o.Bias {
+	if biased {
 		if bias, err = c.use(i.In[2], plain); err != nil {
 			return false, err
 		}
@@ -68,9 +91,9 @@ func (c *compiler) emitWino(i engine.Instr) (done bool, err error) {
 	ys := c.def(i.Out, blocked)
 	mom, gathers := c.gather(i.Out, func(m op.Moments) { k.batch, k.eps = cbool(m.Batch), C.float(m.Eps) })
 	scratch := c.temp(int(C.v2v_wino_scratch(&k)))
-	c.add(layerName("winograd", x, w, y, 1), func(p []unsafe.Pointer) error {
+	c.add(winoName(k, x, w, y), func(p []unsafe.Pointer) error {
 		var b, m floats
-		if o.Bias {
+		if biased {
 			b = f32(p[bias])
 		}
 		if gathers {
@@ -82,30 +105,56 @@ func (c *compiler) emitWino(i engine.Instr) (done bool, err error) {
 	return true, nil
 }
 
+func winoName(k C.v2v_wino, x, w, y tensor.Shape) string {
+	switch k.kind {
+	case C.V2V_WINO_STRIDED:
+		return layerName("winograd", x, w, y, 2)
+	case C.V2V_WINO_TRANSPOSED:
+		return layerName("winograd transposed", x, w, y, 2)
+	}
+	return layerName("winograd", x, w, y, 1)
+}
+
 // half says whether products are to be in bfloat16.
 func (c *compiler) half() C.int { return cbool(c.o.Precision == engine.BFloat16) }
 
-// filters returns where weights lie in the layout of our kernels. A constant's
-// plain copy is dropped at once.
-func (c *compiler) filters(w int) (slot, error) {
-	if c.p.Values[w].Role != engine.Constant {
+// filters returns where weights lie as OIhw16i16o; those of a transposed
+// convolution, (I,O,KH,KW), are turned round. A constant is packed now and its
+// plain copy dropped, a variable that lies otherwise is packed in every run.
+func (c *compiler) filters(w int, transposed bool) (slot, error) {
+	shape := c.shape(w)
+	o, in := C.int(shape[0]), C.int(shape[1])
+	if transposed {
+		o, in = in, o
+	}
+	area := C.int(shape[2] * shape[3])
+	if c.p.Values[w].Role == engine.Constant {
+		raw, err := c.loadConstant(w)
+		if err != nil {
+			return 0, err
+		}
+		defer C.free(raw)
+		mem, err := alloc(c.size(w) * 4)
+		if err != nil {
+			return 0, err
+		}
+		C.v2v_filters(f32(mem), f32(raw), o, in, area, cbool(transposed), 0)
+		return c.slot(slotInfo{bytes: c.size(w) * 4, mem: mem, value: -1}), nil
+	}
+	if !transposed {
 		return c.use(w, filter)
 	}
-	if s, ok := c.at[w][filter]; ok {
-		return s, nil
-	}
-	raw, err := c.loadConstant(w)
+	from, err := c.use(w, c.d.variableLayout(shape))
 	if err != nil {
 		return 0, err
 	}
-	defer C.free(raw)
-	mem, err := alloc(c.size(w) * 4)
-	if err != nil {
-		return 0, err
-	}
-	s := c.slot(slotInfo{bytes: c.size(w) * 4, mem: mem, value: -1})
-	c.at[w][filter] = s
-	return s, c.d.reorder(c.shape(w), plain, filter, raw, mem)
+	blocks := cbool(c.d.variableLayout(shape) == filter)
+	to := c.temp(c.size(w) * 4)
+	c.add("pack weights", func(p []unsafe.Pointer) error {
+		C.v2v_filters(f32(p[to]), f32(p[from]), o, in, area, 1, blocks)
+		return nil
+	}, from, to)
+	return to, nil
 }
 
 // gather looks for statistics that the program takes of v next. Where there

@@ -37,6 +37,8 @@ func blockCases() []Case {
 		{1, 64, 128, 16, 16, 3, 2, 1, false, true, false, false}, {2, 16, 48, 13, 9, 3, 2, 1, false, true, false, false},
 		{2, 16, 48, 13, 9, 4, 2, 1, false, false, false, false}, {1, 9, 64, 20, 33, 7, 1, 3, true, true, false, false},
 		{2, 3, 16, 9, 10, 7, 1, 3, true, false, false, false}, {1, 128, 64, 8, 15, 3, 2, 1, false, true, true, false},
+		{2, 64, 80, 9, 13, 3, 2, 1, false, true, false, false}, {1, 64, 64, 2, 3, 3, 2, 1, false, false, false, false},
+		{2, 64, 48, 7, 5, 3, 2, 1, false, true, true, false}, {1, 288, 64, 33, 20, 3, 2, 1, false, false, true, false},
 		{2, 32, 48, 5, 5, 3, 2, 1, false, false, true, false}, {2, 32, 16, 6, 7, 4, 2, 1, false, true, true, false},
 	} {
 		x, w, conv := s(g.n, g.c, g.h, g.w), s(g.o, g.c, g.k, g.k), op.Spec(op.Conv{Stride: g.stride, Pad: g.pad, Reflect: g.reflect, Bias: true})
