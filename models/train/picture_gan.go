@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/v2v/v2v/models"
 	"github.com/v2v/v2v/models/engine"
@@ -144,6 +145,8 @@ func (t *GAN) take(batch []*Sample, done int) ([]Loss, *step, error) {
 			losses[i] = Loss{"R1", slope}
 		}
 	}
+	// Who wins is seen first, how hard they pull after.
+	slices.SortStableFunc(losses, func(a, b Loss) int { return order(!isLength(a.Name)) - order(!isLength(b.Name)) })
 	return losses, d, nil
 }
 

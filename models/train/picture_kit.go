@@ -81,10 +81,13 @@ func (g *pictureGraph) lower() (*step, error) {
 // isDirection tells the direction of a spectral norm by its name.
 func isDirection(name string) bool { return strings.HasSuffix(name, ".weight_v") }
 
+// isLength tells the length of a gradient from the losses.
+func isLength(name string) bool { return strings.HasSuffix(name, "norm") }
+
 // lengths turns the squared lengths among losses into lengths.
 func lengths(losses []Loss) {
 	for i, l := range losses {
-		if strings.HasSuffix(l.Name, "_norm") {
+		if isLength(l.Name) {
 			losses[i].Value = math.Sqrt(l.Value)
 		}
 	}
