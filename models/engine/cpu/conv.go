@@ -190,6 +190,9 @@ func (c *compiler) pack(conv *C.v2v_conv, w int) (slot, error) {
 }
 
 func emitConvGradX(c *compiler, i engine.Instr) error {
+	if done, err := c.emitWinoGradX(i); done || err != nil {
+		return err
+	}
 	o := i.Op.(op.ConvGradX)
 	mirrored, zeros := border(o.Pad, o.Reflect)
 	out, wshape, gshape := c.shape(i.Out), c.shape(i.In[0]), c.shape(i.In[1])
@@ -219,13 +222,19 @@ func emitConvGradX(c *compiler, i engine.Instr) error {
 		return check(C.v2v_conv_run(conv, p[target], p[w], nil, p[gy], (*C.char)(p[scratch])), "convolution gradient")
 	}, target, w, gy, scratch)
 	if mirrored > 0 {
-		planes, v := c.planes(out, l)
-		c.add("reflect grad", func(p []unsafe.Pointer) error {
-			C.v2v_reflect_grad(f32(p[gx]), f32(p[target]), C.int(planes), C.int(out[2]), C.int(out[3]), C.int(v), C.int(mirrored))
-			return nil
-		}, gx, target)
+		c.foldBorder(i.Out, l, gx, target, mirrored)
 	}
 	return nil
+}
+
+// foldBorder adds what fell on mirrored pixels to the pixels themselves.
+func (c *compiler) foldBorder(v int, l layout, to, from slot, pad int) {
+	out := c.shape(v)
+	planes, width := c.planes(out, l)
+	c.add("reflect grad", func(p []unsafe.Pointer) error {
+		C.v2v_reflect_grad(f32(p[to]), f32(p[from]), C.int(planes), C.int(out[2]), C.int(out[3]), C.int(width), C.int(pad))
+		return nil
+	}, to, from)
 }
 
 func emitConvGradW(c *compiler, i engine.Instr) error {

@@ -30,7 +30,8 @@ typedef struct {
 	float slope;
 	int batch; // of the moments
 	float eps;
-	int half; // products in bfloat16
+	int half;     // products in bfloat16
+	int gradient; // square kind: weights are those of a convolution from o to c, of which y is x's gradient
 } v2v_wino;
 // v2v_filters lays weights out as OIhw16i16o. They come as oihw, or with
 // transposed as iohw, in blocks of 16 by 16 (the second channel first) or plain.

@@ -105,6 +105,42 @@ func (c *compiler) wino(i engine.Instr, k C.v2v_wino, in, out int, biased bool) 
 	return true, nil
 }
 
+// emitWinoGradX emits the gradient of a convolution's input: a convolution of
+// y's with the weights turned round. Mirrored borders are folded back after.
+func (c *compiler) emitWinoGradX(i engine.Instr) (done bool, err error) {
+	o := i.Op.(op.ConvGradX)
+	w, g, out := c.shape(i.In[0]), c.shape(i.In[1]), c.shape(i.Out)
+	mirrored, zeros := border(o.Pad, o.Reflect)
+	if o.Stride != 1 || w[2] != 3 || w[3] != 3 || zeros > 2 || !c.d.wide(w[0], w[1]) || min(w[0], w[1]) < winogradFrom {
+		return false, nil
+	}
+	h, wd := out[2]+2*mirrored, out[3]+2*mirrored
+	k := C.v2v_wino{kind: C.V2V_WINO_SQUARE, n: C.int(g[0]), c: C.int(w[0]), h: C.int(g[2]), w: C.int(g[3]), o: C.int(w[1]), oh: C.int(h), ow: C.int(wd),
+		pad: C.int(2 - zeros), act: -1, half: c.half(), gradient: 1}
+	ws, err := c.use(i.In[0], filter)
+	if err != nil {
+		return false, err
+	}
+	gy, err := c.use(i.In[1], blocked)
+	if err != nil {
+		return false, err
+	}
+	gx := c.def(i.Out, blocked)
+	target := gx
+	if mirrored > 0 {
+		target = c.temp(int(k.n*k.o*k.oh*k.ow) * 4)
+	}
+	scratch := c.temp(int(C.v2v_wino_scratch(&k)))
+	c.add(layerName("winograd grad x", g, w, tensor.Shape{g[0], w[1], h, wd}, 1), func(p []unsafe.Pointer) error {
+		C.v2v_wino_run(&k, f32(p[target]), f32(p[gy]), f32(p[ws]), nil, nil, (*C.char)(p[scratch]))
+		return nil
+	}, target, gy, ws, scratch)
+	if mirrored > 0 {
+		c.foldBorder(i.Out, blocked, gx, target, mirrored)
+	}
+	return true, nil
+}
+
 func winoName(k C.v2v_wino, x, w, y tensor.Shape) string {
 	switch k.kind {
 	case C.V2V_WINO_STRIDED:

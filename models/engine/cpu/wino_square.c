@@ -90,16 +90,34 @@ AVX512 static void tile_in_half(float *v, size_t at, size_t gap, const float *x,
 	tile_in(v, at, gap, x, k, ty, tx, 1);
 }
 
+// turn writes the nine 16x16 blocks of a gradient: rows and columns exchanged,
+// the taps in reverse.
+AVX512 static void turn(float *to, const float *from) {
+	__m512i row = _mm512_mullo_epi32(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), _mm512_set1_epi32(16));
+	for (int t = 0; t < 9; t++)
+		for (int i = 0; i < 16; i++) vstore(to + (8 - t) * 256 + i * 16, _mm512_i32gather_ps(row, from + t * 256 + i, 4));
+}
+
 INLINE512 void weights_in(void *u, const float *g, const v2v_wino *k, int o, int nv, int c, int depth, int half) {
-	size_t gap = depth * 16 * nv + SKEW, next = (size_t)(k->c / 16) * 9 * 256;
-	for (int i = 0; i < depth; i += 2)
+	size_t gap = depth * 16 * nv + SKEW;
+	float turned[2][9 * 256];
+	const float *w[2];
+	for (int i = 0; i < depth; i += 2) {
+		for (int b = 0; i % 16 == 0 && b < nv; b++) {
+			int cb = (c + i) / 16;
+			w[b] = g + (k->gradient ? (size_t)cb * (k->o / 16) + o + b : (size_t)(o + b) * (k->c / 16) + cb) * 9 * 256;
+			if (k->gradient) {
+				turn(turned[b], w[b]);
+				w[b] = turned[b];
+			}
+		}
 		for (int b = 0; b < nv; b++) {
-			int ic = c + i;
-			const float *w = g + (o + b) * next + ic / 16 * 9 * 256 + ic % 16 * 16;
 			vec t[2][3][6];
-			for (int n = 0; n < 2; n++, w += 16) {
-				for (int y = 0; y < 9; y++) _mm_prefetch((const char *)(w + y * 256 + 9 * 256), _MM_HINT_T0);
-				UNROLL for (int y = 0; y < 3; y++) spread(t[n][y], vload(w + y * 768), vload(w + y * 768 + 256), vload(w + y * 768 + 512), half);
+			UNROLL for (int n = 0; n < 2; n++) {
+				const float *at = w[b] + (i % 16 + n) * 16;
+				if (!k->gradient)
+					for (int y = 0; y < 9; y++) _mm_prefetch((const char *)(at + y * 256 + 9 * 256), _MM_HINT_T0);
+				UNROLL for (int y = 0; y < 3; y++) spread(t[n][y], vload(at + y * 768), vload(at + y * 768 + 256), vload(at + y * 768 + 512), half);
 			}
 			size_t to = (size_t)i * 16 * nv + b * (half ? 32 : 16);
 			for (int j = 0; j < N(half); j++) {
@@ -109,6 +127,7 @@ INLINE512 void weights_in(void *u, const float *g, const v2v_wino *k, int o, int
 				for (int y = 0; y < N(half); y++) put_pair(u, to + (y * N(half) + j) * gap, 16 * nv, e[y], f[y], half);
 			}
 		}
+	}
 }
 
 AVX512 static void weights_in_single(float *u, const float *g, const v2v_wino *k, int o, int nv, int c, int depth) {
