@@ -76,23 +76,43 @@ func (d GANDiscriminator) Validate() error {
 // logits (N,1,1,1). Learn, with Spectral, improves the directions of the norms
 // on the way; the updates keep them.
 func (d GANDiscriminator) Build(b *nn.Builder, x, class *G.Node, learn bool) (*G.Node, []nn.Update) {
+	y, _, updates := d.layers(b, x, class, nil, learn)
+	return y, updates
+}
+
+// Along is by how much the logits of x change along v, the picture's own
+// direction of change: the derivative, pushed forward through the layers
+// (Pearlmutter 1994, the R operator). Its own gradient with respect to the
+// weights, v held fixed, is the second derivative that the R1 penalty needs.
+// Norm must be none: then all between LeakyReLU's kinks is linear in x.
+func (d GANDiscriminator) Along(b *nn.Builder, x, class, v *G.Node, learn bool) *G.Node {
+	_, along, _ := d.layers(b, x, class, v, learn)
+	return along
+}
+
+// layers builds the discriminator and, where v is not nil, its derivative
+// along v.
+func (d GANDiscriminator) layers(b *nn.Builder, x, class, v *G.Node, learn bool) (y, along *G.Node, updates []nn.Update) {
 	if class != nil {
-		x = b.Concat(1, x, b.ResizeNearest(class, d.Size, d.Size))
+		class = b.ResizeNearest(class, d.Size, d.Size)
+		x = b.Concat(1, x, class)
+		if v != nil {
+			v = b.Concat(1, v, b.Scale(class, 0, 0))
+		}
 	}
-	var updates []nn.Update
-	conv := func(name string, out int, o nn.ConvOptions) {
+	conv := func(x *G.Node, name string, out int, o nn.ConvOptions) *G.Node {
 		o.NoBias = true
 		if !d.Spectral {
-			x = b.Conv(x, name, out, 4, o)
-			return
+			return b.Conv(x, name, out, 4, o)
 		}
-		var u []nn.Update
-		x, u = b.SpectralConv(x, name, out, 4, o, learn)
+		y, u := b.SpectralConv(x, name, out, 4, o, learn)
 		updates = append(updates, u...)
+		return y
 	}
 	at, width := 0, d.Width
 	for side := d.Size; side > 4; side /= 2 {
-		conv(fmt.Sprint("main.", at), width, nn.ConvOptions{Stride: 2, Pad: 1})
+		name, o := fmt.Sprint("main.", at), nn.ConvOptions{Stride: 2, Pad: 1}
+		x = conv(x, name, width, o)
 		at++
 		if side < d.Size && d.Norm != "none" {
 			kind := nn.Batch
@@ -103,9 +123,16 @@ func (d GANDiscriminator) Build(b *nn.Builder, x, class *G.Node, learn bool) (*G
 			at++
 		}
 		x = b.LeakyReLU(x, 0.2)
+		if v != nil {
+			v = b.Mul(conv(v, name, width, o), b.LeakyReLUSlope(x, 0.2))
+		}
 		at++
 		width = min(2*width, 8*d.Width)
 	}
-	conv(fmt.Sprint("main.", at), 1, nn.ConvOptions{})
-	return x, updates
+	last := fmt.Sprint("main.", at)
+	y = conv(x, last, 1, nn.ConvOptions{})
+	if v != nil {
+		along = conv(v, last, 1, nn.ConvOptions{})
+	}
+	return y, along, updates
 }

@@ -30,7 +30,8 @@ What helps where a gan goes wrong, by --set:
   real_label=0.9               label smoothing: the discriminator (D) stays unsure
   discriminator.rate=0.5       TTUR: D learns at a rate of its own
   discriminator.spectral=true  spectral norm: D stays smooth; with discriminator.norm=none
-  r1=10                        R1: D pays for being steep at real pictures
+  r1=10                        R1: D pays for being steep at real pictures; with
+                               discriminator.norm=none
   augment='["color", "translation", "cutout"]'
                                DiffAugment: D cannot learn few pictures by heart
   ema=0.999                    the model is a mean of the generator's weights

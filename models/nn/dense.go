@@ -70,6 +70,12 @@ func (b *Builder) Jitter(x, factors *G.Node) *G.Node {
 	return b.apply("jitter", op.Jitter{}, x, factors)
 }
 
+// LeakyReLUSlope is the derivative of LeakyReLU where its output was y: 1 or
+// slope. It is a constant to every gradient.
+func (b *Builder) LeakyReLUSlope(y *G.Node, slope float32) *G.Node {
+	return b.apply("leaky relu slope", op.ActGrad{Kind: op.LeakyReLU, Slope: slope}, y, b.Scale(y, 0, 1))
+}
+
 // SpectralConv is Conv with its weights over their spectral norm (Miyato et al.
 // 2018), by the direction in the variable name.weight_v (C*k*k), which must
 // start as anything but zeros. With learn the direction is improved by one step

@@ -59,7 +59,7 @@ type GANConfig struct {
 	D         GANDConfig `toml:"discriminator"`
 	Loss      string     `toml:"loss"`       // bce (Goodfellow 2014), lsgan (Mao 2017) or hinge (Lim and Ye 2017)
 	RealLabel float32    `toml:"real_label"` // what the discriminator is to say of real pictures; 0.9 is one-sided label smoothing (Salimans 2016)
-	R1        float32    `toml:"r1"`         // weight of the R1 penalty (Mescheder 2018), 0 for none, 10 is usual
+	R1        float32    `toml:"r1"`         // weight of the R1 penalty (Mescheder 2018), 0 for none, 10 is usual; for norm none
 	R1Every   int        `toml:"r1_every"`   // steps from one penalty to the next, which then counts so many times (Karras 2020)
 	Augment   []string   `toml:"augment"`    // of color, translation, cutout: both kinds of pictures are changed alike before they are judged (Zhao 2020)
 	EMA       float32    `toml:"ema"`        // the model is a mean of the generator's weights: 0.999 over about the last thousand steps; 0 for the last weights
@@ -99,6 +99,8 @@ func (c GANConfig) Validate() error {
 		return fmt.Errorf("discriminator: rate is %g; give a positive multiple of lr", c.D.Rate)
 	case !(c.R1 >= 0) || c.R1Every < 1:
 		return fmt.Errorf("r1 is %g every %d steps; give at least 0, and 1", c.R1, c.R1Every)
+	case c.R1 > 0 && c.D.Norm != "none":
+		return fmt.Errorf("r1 is %g, but the slope of a discriminator with %s norm depends on the other pictures of the batch; set its norm to none", c.R1, c.D.Norm)
 	case !(c.EMA >= 0 && c.EMA < 1):
 		return fmt.Errorf("ema is %g; give 0 to below 1", c.EMA)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -78,6 +77,9 @@ func (t *GAN) build() error {
 		if t.sl, err = t.add(t.graphs.slope(), nil); err != nil {
 			return fmt.Errorf("penalty: %w", err)
 		}
+		if err := t.hand(t.sl, "slope"); err != nil {
+			return err
+		}
 	}
 	if err := t.hand(t.g, "fake"); err != nil {
 		return err
@@ -126,10 +128,10 @@ func (t *GAN) take(batch []*Sample, done int) ([]Loss, *step, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	d, slope := t.d, 0.0
+	d := t.d
 	if t.c.R1 > 0 && done%t.c.R1Every == 0 {
 		d = t.dr
-		if slope, err = t.ends(batch); err != nil {
+		if err := t.slope(batch); err != nil {
 			return nil, nil, fmt.Errorf("r1 penalty: %w", err)
 		}
 	}
@@ -141,8 +143,8 @@ func (t *GAN) take(batch []*Sample, done int) ([]Loss, *step, error) {
 	}
 	lengths(losses)
 	for i := range losses {
-		if losses[i].Name == "R1_difference" {
-			losses[i] = Loss{"R1", slope}
+		if losses[i].Name == "R1" { // the mean squared slope says more than the penalty
+			losses[i].Value /= float64(t.graphs.penaltyWeight())
 		}
 	}
 	// Who wins is seen first, how hard they pull after.
@@ -207,41 +209,16 @@ func (t *GAN) average(step int) error {
 	return nil
 }
 
-// farUphill is how far from real pictures D is looked at to see how steep it
-// is, in root mean square of a number in [-1,1]. Nearer, the rounding of float32
-// shows (4e-3 of the gradient at a sixteenth of it); farther, more and more of
-// D's LeakyReLUs bend on the way, which a second derivative does not see.
-const farUphill = 1.0 / (1 << 14)
-
-// ends makes the pictures on both sides of the real ones along D's slope there,
-// and returns the mean squared slope.
-func (t *GAN) ends(batch []*Sample) (float64, error) {
-	o := t.p.Net.Options()
-	x := make([]float32, 0, t.p.Batch*o.Channels*o.Size*o.Size)
+// slope finds how D changes at the real pictures.
+func (t *GAN) slope(batch []*Sample) error {
+	var x []float32
 	for _, s := range batch {
-		x = append(x, floatsOf(s.B[0].Pix, o.Channels)...)
+		x = append(x, floatsOf(s.B[0].Pix, t.p.Net.Options().Channels)...)
 	}
 	if err := t.write("flat", x); err != nil {
-		return 0, err
+		return err
 	}
-	if err := t.sl.exe.Run(); err != nil {
-		return 0, err
-	}
-	g, err := readAll(t.sl.exe.Output(0))
-	if err != nil {
-		return 0, err
-	}
-	var square float64
-	for _, v := range g {
-		square += float64(v) * float64(v)
-	}
-	e := farUphill / max(math.Sqrt(square/float64(len(g))), 1e-12)
-	up, down := make([]float32, len(x)), make([]float32, len(x))
-	for i, v := range x {
-		up[i], down[i] = v+float32(e)*g[i], v-float32(e)*g[i]
-	}
-	scale := float64(t.c.R1) * float64(t.c.R1Every) / (2 * e)
-	return square / float64(t.p.Batch), errors.Join(t.write("uphill", up), t.write("downhill", down), t.write("r1_scale", []float32{float32(scale)}))
+	return t.sl.exe.Run()
 }
 
 // floatsOf is a picture as the network sees it: three planes in [-1,1], or one

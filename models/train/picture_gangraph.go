@@ -116,8 +116,8 @@ func (g ganGraphs) discriminator(penalty bool) *pictureGraph {
 		s.terms.add("D_real", 1, b.Mean(b.ReLU(b.Scale(ofReal, -1, 1))))
 		s.terms.add("D_fake", 1, b.Mean(b.ReLU(b.Scale(ofFake, 1, 1))))
 	}
-	if penalty {
-		g.penalise(s)
+	if penalty && b.Err() == nil {
+		g.penalise(s, real)
 	}
 	s.output("of_real", ofReal)
 	s.output("of_fake", ofFake)
@@ -130,27 +130,22 @@ func (g ganGraphs) discriminator(penalty bool) *pictureGraph {
 	return s
 }
 
-// penalise adds a term whose gradient is that of R1 (Mescheder et al. 2018,
-// "Which Training Methods for GANs do actually Converge?", equation 9), half
-// the squared slope of D at real pictures: gamma/2 |dD/dx|^2.
-//
-// That gradient is a second derivative of D, along the direction g = dD/dx, and
-// the engine's operators have first ones only. It is taken by a central
-// difference instead, as that of a Hessian along a direction is (Pearlmutter
-// 1994; Liu et al. 2019, "DARTS", equation 8): d(g*g/2)/dw is near
-// (dD(x+eg)/dw - dD(x-eg)/dw)/2e with g held fixed. The inputs are x+eg, x-eg
-// and gamma/2e; the term's value means nothing, the slope itself is reported.
-func (g ganGraphs) penalise(s *pictureGraph) {
+// penalise adds the R1 penalty (Mescheder et al. 2018, "Which Training Methods
+// for GANs do actually Converge?", equation 9): half the squared slope of D at
+// real pictures, r1/2 |dD/dx|^2. Its gradient is a second derivative, and the
+// operators have first ones only; but with g = dD/dx, which the input slope
+// holds, it is that of dD/dx*g with g held fixed, and dD/dx*g is what
+// GANDiscriminator.Along builds of operators that have a gradient. The value of
+// the term is twice the penalty's, its gradient is the penalty's own.
+func (g ganGraphs) penalise(s *pictureGraph, real *G.Node) {
 	b := s.b
-	o := g.p.Net.Options()
-	class := g.class(b, "real_class")
-	var ends [2]*G.Node
-	for i, name := range []string{"uphill", "downhill"} {
-		verdict, _ := g.judge(b, b.Input(name, g.p.Batch, o.Channels, o.Size, o.Size), class, true)
-		ends[i] = b.Mean(verdict)
-	}
-	s.terms.add("R1_difference", 1, b.Mul(b.Sub(ends[0], ends[1]), b.Input("r1_scale")))
+	v := b.Input("slope", real.Shape()...)
+	along := g.d.Along(b.In("D."), real, g.class(b, "real_class"), v, true)
+	s.terms.add("R1", g.penaltyWeight(), b.Mean(along))
 }
+
+// penaltyWeight makes up for the steps without a penalty.
+func (g ganGraphs) penaltyWeight() float32 { return g.c.R1 * float32(g.c.R1Every) }
 
 // slope is D's gradient with respect to real pictures, of the sum of the
 // verdicts. Output: slope.
@@ -159,7 +154,7 @@ func (g ganGraphs) slope() *pictureGraph {
 	b := s.b
 	o := g.p.Net.Options()
 	x := b.Input("flat", g.p.Batch, o.Channels, o.Size, o.Size)
-	verdict, _ := g.judge(b, x, g.class(b, "real_class"), false)
+	verdict, _ := g.judge(b, x, g.class(b, "real_class"), true)
 	sum := b.Scale(b.Mean(verdict), float32(g.p.Batch), 0)
 	if b.Err() == nil {
 		if grads := b.Grad(sum, []nn.Param{{Name: "flat", Shape: x.Shape(), Node: x}}); grads != nil {

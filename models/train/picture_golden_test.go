@@ -161,8 +161,8 @@ func eachDevice(t *testing.T, f func(t *testing.T, d engine.Device)) {
 	}
 }
 
-// TestGANStepEqualsPyTorch takes one step of G and D. The R1 penalty's gradient
-// is a difference here, and a second derivative there.
+// TestGANStepEqualsPyTorch takes one step of G and D. PyTorch differentiates
+// twice for the R1 penalty.
 func TestGANStepEqualsPyTorch(t *testing.T) {
 	for _, name := range []string{"bce", "lsgan", "hinge", "r1"} {
 		t.Run(name, func(t *testing.T) {

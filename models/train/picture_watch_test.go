@@ -139,6 +139,7 @@ func TestPictureConfigsRefused(t *testing.T) {
 		"no labels to smooth":    func(c *GANConfig) { c.Loss, c.RealLabel = "hinge", 0.9 },
 		"rate is 0":              func(c *GANConfig) { c.D.Rate = 0 },
 		"norm is \"layer\"":      func(c *GANConfig) { c.D.Norm = "layer" },
+		"with batch norm":        func(c *GANConfig) { c.R1 = 10 },
 		"r1 is -1":               func(c *GANConfig) { c.R1 = -1 },
 		"ema is 1":               func(c *GANConfig) { c.EMA = 1 },
 		"augment has \"rotate\"": func(c *GANConfig) { c.Augment = []string{"rotate"} },
