@@ -4,6 +4,7 @@ package cpu
 
 /*
 #include "dnn.h"
+#include "kernels.h"
 #include <stdlib.h>
 */
 import "C"
@@ -224,7 +225,10 @@ func (c *compiler) loadConstant(v int) (unsafe.Pointer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("constant %s: %w", name, err)
 	}
-	if err := c.o.Constants(name, unsafe.Slice((*float32)(mem), c.size(v))); err != nil {
+	C.v2v_keep_denormals(1) // the caller's arithmetic is its own
+	err = c.o.Constants(name, unsafe.Slice((*float32)(mem), c.size(v)))
+	C.v2v_keep_denormals(0)
+	if err != nil {
 		C.free(mem)
 		return nil, fmt.Errorf("constant %s: %w", name, err)
 	}

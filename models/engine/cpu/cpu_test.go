@@ -5,11 +5,15 @@ package cpu_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"testing"
+
+	"gorgonia.org/tensor"
 
 	"github.com/v2v/v2v/models/engine"
 	"github.com/v2v/v2v/models/engine/cpu"
 	"github.com/v2v/v2v/models/engine/enginetest"
+	"github.com/v2v/v2v/models/op"
 )
 
 // TestOperators: work is shared out differently with one thread, two, and more
@@ -48,4 +52,34 @@ func TestHalf(t *testing.T) {
 		t.Fatal(err)
 	}
 	enginetest.Run(t, d, engine.BFloat16, 2e-2)
+}
+
+// TestConstantsSeeDenormals: whoever supplies weights may compute with the
+// smallest numbers, as reading float16 does, though the device flushes them.
+func TestConstantsSeeDenormals(t *testing.T) {
+	d, err := cpu.Open(cpu.Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	c := enginetest.Case{Op: op.Conv{Stride: 1}, Shapes: []tensor.Shape{{1, 3, 4, 4}, {2, 3, 1, 1}}, Const: []int{1}}
+	p, err := enginetest.Build(c, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tiny, got := math.Float32frombits(1<<13), float32(0)
+	e, err := d.Compile(p, engine.Options{Constants: func(_ string, dst []float32) error {
+		got = tiny * 0x1p112
+		clear(dst)
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got != 0x1p-24 {
+		t.Errorf("2^-136 * 2^112 is %g there", got)
+	}
 }

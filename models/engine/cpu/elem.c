@@ -15,6 +15,9 @@ void v2v_flush_denormals(void) {
 	_mm_setcsr(_mm_getcsr() | 0x8040);
 }
 
+// v2v_keep_denormals lets the calling thread alone keep them, or not.
+void v2v_keep_denormals(int keep) { _mm_setcsr(keep ? _mm_getcsr() & ~0x8040u : _mm_getcsr() | 0x8040); }
+
 #define EACH(body)                                  \
 	_Pragma("omp parallel for simd schedule(static) if (n > 16384)") for (size_t i = 0; i < n; i++) { body; }
 

@@ -8,6 +8,7 @@
 
 void v2v_threads(int n);
 void v2v_flush_denormals(void);
+void v2v_keep_denormals(int keep);
 
 // norm.c: n pictures of c channels; moments and sums are (n or 1,c,2).
 void v2v_moments(float *out, const float *x, int n, int c, int hw, int v, int batch, float eps);
