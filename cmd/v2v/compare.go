@@ -79,6 +79,14 @@ type entry struct {
 	curve []train.PastStep // of a run's first entry
 }
 
+// title is the network, and the run where it has a name of its own.
+func (e entry) title() string {
+	if run := filepath.Base(e.Run); e.Run != "" && run != e.Network {
+		return run + ": " + e.Network
+	}
+	return e.Network
+}
+
 // compareReport is what compare prints with --json.
 type compareReport struct {
 	Event   string  `json:"event"`
@@ -309,7 +317,7 @@ func (a *app) printComparison(out string, entries []entry) error {
 			fmt.Fprintf(w, "%s\t-\t-\t-\t-\t-\t%.0f\t%.3f\t\n", e.Network, e.Sharpness, e.Likeness)
 			continue
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.0f\t%.2f dB\t%.0f\t%.3f\t\n", e.Network, e.Codes, e.Step, e.Parameters, e.Seconds, e.PSNR, e.Sharpness, e.Likeness)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.0f\t%.2f dB\t%.0f\t%.3f\t\n", e.title(), e.Codes, e.Step, e.Parameters, e.Seconds, e.PSNR, e.Sharpness, e.Likeness)
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -53,7 +53,7 @@ func drawComparison(entries []entry) *video.Frame {
 func note(e entry, height int) *video.Frame {
 	lines := []string{"real pictures"}
 	if e.Run != "" {
-		lines = []string{e.Network + ", " + e.Codes + " codes", fmt.Sprintf("step %d, %.0f s", e.Step, e.Seconds),
+		lines = []string{shortened(e.title()), e.Codes + " codes", fmt.Sprintf("step %d, %.0f s", e.Step, e.Seconds),
 			fmt.Sprintf("%s parameters", thousands(e.Parameters)), fmt.Sprintf("PSNR %.1f dB", e.PSNR)}
 	}
 	lines = append(lines, fmt.Sprintf("sharpness %.0f", e.Sharpness), fmt.Sprintf("likeness %.3f", e.Likeness))
@@ -62,6 +62,15 @@ func note(e entry, height int) *video.Frame {
 		write(img, l, 4, lineHeight*(i+1)-3, color.White)
 	}
 	return opaque(img)
+}
+
+// shortened keeps the beginning of a line that the note has no room for.
+func shortened(line string) string {
+	const room = (noteWidth - 4) / 7 // a letter of basicfont is 7 wide
+	if r := []rune(line); len(r) > room {
+		return string(r[:room-1]) + "~"
+	}
+	return line
 }
 
 // thousands is a number with its digits in groups.

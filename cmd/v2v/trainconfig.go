@@ -20,6 +20,7 @@ import (
 // trainConfig is the TOML of a training run. A run's folder has a copy of it,
 // with the defaults written out.
 type trainConfig struct {
+	Model    string  `toml:"model,omitempty"` // vid2vid, or left out
 	Steps    int     `toml:"steps"`
 	Size     string  `toml:"size"`     // HxW cut out of larger pictures; "" takes them whole
 	Frames   int     `toml:"frames"`   // of a sample
