@@ -9,15 +9,16 @@ steps=${STEPS:-5000} size=${SIZE:-32}
 
 # A network a line: its name, and what differs from its defaults. The GAN has
 # few pictures to learn from, so its discriminator is kept from learning them
-# by heart, and its judgement unsure. The slowest come first: two train at a
+# by heart, and its judgement unsure. Codes are short: with one number for every
+# few pictures, as by default, a perceptron would know them all by heart too. The slowest come first: two train at a
 # time, a core each, for they are too small to share two. Networks that learn
 # from pairs, as pix2pix does, have no place in this list: their pictures are
 # made of others, not of codes.
 networks=(
-	'gan generator.width=32 discriminator.width=32 real_label=0.9 augment=["color","translation","cutout"] ema=0.999'
-	'deconv generator.width=32'
-	'mlp generator.width=256'
-	'perceptron'
+	'gan generator.width=32 discriminator.width=32 generator.code=32 lr=6e-4 real_label=0.9 augment=["color","translation"]'
+	'deconv generator.width=32 generator.code=16'
+	'mlp generator.width=256 generator.code=16'
+	'perceptron generator.code=16'
 )
 
 train() { # NAME KEY=VALUE...
