@@ -9,11 +9,10 @@ steps=${STEPS:-5000} size=${SIZE:-32}
 
 # A network a line: its name, and what differs from its defaults. The GAN has
 # few pictures to learn from, so its discriminator is kept from learning them
-# by heart, and its judgement unsure. Codes are short: with one number for every
-# few pictures, as by default, a perceptron would know them all by heart too. The slowest come first: two train at a
-# time, a core each, for they are too small to share two. Networks that learn
-# from pairs, as pix2pix does, have no place in this list: their pictures are
-# made of others, not of codes.
+# by heart, and its judgement unsure. Codes are short: of a code as long as by
+# default a perceptron could give back every picture. The slowest come first: two
+# train at a time, a core each, for they are too small to share two. Networks
+# that learn from pairs, as pix2pix does, make pictures of others, not of codes.
 networks=(
 	'gan generator.width=32 discriminator.width=32 generator.code=32 lr=6e-4 real_label=0.9 augment=["color","translation"]'
 	'deconv generator.width=32 generator.code=16'
@@ -25,8 +24,10 @@ train() { # NAME KEY=VALUE...
 	local name=$1 set=()
 	shift
 	for kv in "$@"; do set+=(--set "$kv"); done
-	if ! "$bin" train --model "$name" --data "$clip" --out "$out/$name" --size "${size}x$size" --steps "$steps" \
-		--threads 1 "${set[@]}" >"$out/$name.log" 2>&1; then
+	"$bin" train --model "$name" --data "$clip" --out "$out/$name" --size "${size}x$size" --steps "$steps" \
+		--threads 1 "${set[@]}" >"$out/$name.log" 2>&1 &
+	trap "kill $!" TERM
+	if ! wait $!; then
 		cat "$out/$name.log" >&2
 		return 1
 	fi
