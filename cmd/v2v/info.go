@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -64,6 +65,7 @@ type modelReport struct {
 	Size       string          `json:"size"`
 	GFLOP      float64         `json:"gflop"`
 	Memory     float64         `json:"memory_mb"`
+	Obstacle   string          `json:"obstacle,omitempty"` // why it does not run on clips
 }
 
 // fallbackSize is what costs are given for where neither the user nor the
@@ -90,13 +92,13 @@ func (a *app) modelInfo(path string, at size) (err error) {
 	if err != nil {
 		return err
 	}
-	p, err := models.GeneratorProgram(m.Net, 1, at.H, at.W)
-	if err != nil {
-		return usage("--size %s: %w", at.String(), err)
-	}
 	r.Parameters = count(params)
-	r.GFLOP = float64(p.Work()) / 1e9
-	r.Memory = float64(4*r.Parameters+held(p)) / 1e6
+	if p, err := models.GeneratorProgram(m.Net, 1, at.H, at.W); err != nil {
+		r.Obstacle = err.Error()
+	} else {
+		r.GFLOP = float64(p.Work()) / 1e9
+		r.Memory = float64(4*r.Parameters+held(p)) / 1e6
+	}
 	if a.json {
 		return a.event(r)
 	}
@@ -151,9 +153,19 @@ func (a *app) printModel(r modelReport) error {
 	if r.About.Note != "" {
 		row("note", "%s", r.About.Note)
 	}
+	if i := r.About.Imported; i != nil {
+		row("imported from", "%s", strings.Join(i.From, ", "))
+		for _, as := range i.Assumed {
+			row("", "%s", assumption(as))
+		}
+	}
 	row("sees", "%d control pictures, %d frames made before; sizes padded to a multiple of %d", r.Needs.Window, r.Needs.Past, r.Needs.Stride)
 	row("parameters", "%d", r.Parameters)
 	row("file", "%.1f MB", float64(r.Bytes)/1e6)
+	if r.Obstacle != "" {
+		row("does not run on clips", "%s", r.Obstacle)
+		return w.Flush()
+	}
 	row("a frame of "+r.Size, "%.2f GFLOP, about %.0f MB of memory", r.GFLOP, r.Memory)
 	return w.Flush()
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/v2v/v2v/models/published"
 	"github.com/v2v/v2v/video/ffio"
 )
 
@@ -85,6 +86,36 @@ var refusals = []struct {
 	{6, "batch in.mkv -o out/x --model nothing.safetensors", `no such file`},
 	{4, "batch in.mkv -o out/x --keypoints nowhere", `nowhere: no such file`},
 	{9, "batch void -o out/x", `batch: no clips found in void`},
+
+	{2, "import net.pth", `give -o MODEL.safetensors`},
+	{2, "import net.pth -o out/m.pth", `ends in .safetensors`},
+	{2, "import net.pth -o sub.safetensors", `ends in .safetensors`},
+	{2, "import net.pth -o nowhere/m.safetensors", `"nowhere" does not exist`},
+	{2, "import net.pth -o m.safetensors", `it exists already`},
+	{2, "import other.safetensors -o other.safetensors --overwrite", `it is the input itself`},
+	{2, "import net.pth -o out/m.safetensors --norm-stats mean", `give frame or running`},
+	{2, "import net.pth -o out/m.safetensors --norm-stats running", `does not fit the weights`},
+	{2, "import net.pth -o out/m.safetensors --label-nc 7", `does not fit the weights, which take 3 channels`},
+	{2, "import net.pth -o out/m.safetensors --fg-labels 26", `fg-labels: the choice does not fit`},
+	{2, "import net.pth -o out/m.safetensors --fg-labels x", `invalid argument`},
+	{2, "import net.pth -o out/m.safetensors --epoch 20", `does not apply to a file`},
+	{6, "import nothing.pth -o out/m.safetensors", `nothing.pth: no such file`},
+	{6, "import void -o out/m.safetensors", `holds no checkpoint`},
+	{6, "import text.pth -o out/m.safetensors", `text.pth: it is a text file`},
+	{6, "import lfs.safetensors -o out/m.safetensors", `a Git LFS pointer`},
+	{6, "import m.safetensors -o out/m.safetensors", `a model of v2v already`},
+	{6, "import other.safetensors -o out/m.safetensors", `of no network that v2v knows: there are none`},
+	{6, "info net.pth", `a PyTorch checkpoint: run .v2v import`},
+	{2, "export m.safetensors", `give -o OUT`},
+	{2, "export m.safetensors -o out/m.onnx", `ends in .pth or .safetensors`},
+	{2, "export m.safetensors -o out/%d%d.pth", `one %d`},
+	{2, "export m.safetensors -o m.safetensors --overwrite", `it is the input itself`},
+	{2, "export m.safetensors -o net.pth", `it exists already`},
+	{2, "export m.safetensors -o nowhere/m.pth", `"nowhere" does not exist`},
+	{2, "export m.safetensors -o nowhere/deep", `"nowhere" does not exist`},
+	{6, "export nothing.safetensors -o out/m.pth", `no such file`},
+	{6, "export net.pth -o out/m.pth", `a PyTorch checkpoint`},
+	{6, "export other.safetensors -o out/m.pth", `no v2v configuration`},
 
 	{2, "eval --fake in.mkv", `give both --fake and --real`},
 	{2, "eval --fake in.mkv --real in.mkv --every 0", `give 1 or more`},
@@ -172,6 +203,8 @@ func furnish(t *testing.T) {
 		}
 	}
 	must(tinyModel("m.safetensors", 1))
+	_, err := published.Export(t.Context(), "m.safetensors", "net.pth")
+	must(err)
 	model, err := os.ReadFile("m.safetensors")
 	must(err)
 	for name, content := range map[string]string{

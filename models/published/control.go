@@ -102,9 +102,13 @@ func (r *recogniser) channels(total int, d reading) (control, error) {
 	tell(asked.edges != nil, merged.edges != nil, "use_instance", strconv.FormatBool(c.edges), fmt.Sprintf("--use-instance=%t", !c.edges))
 	if c.features > 0 {
 		tell(asked.features != nil, merged.features != nil, "feat_num", strconv.Itoa(c.features), "--feat-num N")
+		r.blankFeatures()
 	}
 	return c, nil
 }
+
+// blankFeatures records that nothing encodes a picture when a network runs.
+func (r *recogniser) blankFeatures() { r.assume("features", "zeros when it runs", "") }
 
 // or fills in what s leaves open.
 func (s said) or(t said) said {
