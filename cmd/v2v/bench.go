@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -21,7 +24,7 @@ import (
 
 type benchOptions struct {
 	model, arch string
-	net         models.Vid2Vid
+	options     map[string]any // of the architecture, by the names of a model file; only those given
 	size        size
 	train       bool
 	device      deviceOptions
@@ -50,24 +53,36 @@ const leastRuns = 5 // a median of fewer says little on a shared machine
 func newBench(a *app) *cobra.Command {
 	o := benchOptions{size: size{256, 256}}
 	c := &cobra.Command{
-		Use:   "bench (--model MODEL | --arch composite)",
+		Use:   "bench (--model MODEL | --arch NETWORK)",
 		Short: "Measure how fast a network runs or trains on this machine",
 		Long: `Runs a network on random pictures, warmed up, and prints the median time of a
 frame; or, with --train, of a step: forward, L1 loss and backward.`,
 		Example: `  v2v bench --arch composite --ngf 64 --size 256x256
   v2v bench --arch composite --ngf 32 --size 128x128 --train
+  v2v bench --arch unet --norm instance
   v2v bench --model model.safetensors --size 480x640 --json`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return runBench(c.Context(), a, o) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			o.options = map[string]any{}
+			for flag, option := range archOptions {
+				if f := c.Flags().Lookup(flag); f.Changed {
+					o.options[option] = json.RawMessage(f.Value.String())
+					if f.Value.Type() == "string" {
+						o.options[option] = f.Value.String()
+					}
+				}
+			}
+			return runBench(c.Context(), a, o)
+		},
 	}
 	f := c.Flags()
 	f.StringVar(&o.model, "model", "", "model file to measure")
-	f.StringVar(&o.arch, "arch", "", "architecture to measure with random weights: composite")
-	f.IntVar(&o.net.NGF, "ngf", 64, "channels after the first convolution, with --arch")
-	f.IntVar(&o.net.Blocks, "blocks", 9, "residual blocks, with --arch")
-	f.IntVar(&o.net.Downs, "downs", 3, "halvings, with --arch")
-	f.IntVar(&o.net.Frames, "frames", 3, "control pictures seen at a time, with --arch")
-	f.StringVar(&o.net.Norm, "norm", "batch", "batch or instance, with --arch")
+	f.StringVar(&o.arch, "arch", "", "architecture to measure with random weights:\ncomposite, "+strings.Join(models.Names(), ", "))
+	f.Int("ngf", 64, "channels after the first convolution, with --arch")
+	f.Int("blocks", 9, "residual blocks, with --arch composite")
+	f.Int("downs", 3, "halvings, with --arch composite")
+	f.Int("frames", 3, "control pictures seen at a time, with --arch composite")
+	f.String("norm", "batch", "batch or instance, with --arch")
 	f.Var(&o.size, "size", "height x width of the pictures")
 	f.BoolVar(&o.train, "train", false, "measure a training step")
 	f.IntVarP(&o.runs, "runs", "n", leastRuns, "how many runs the median is of, 5 or more")
@@ -76,6 +91,9 @@ frame; or, with --train, of a step: forward, L1 loss and backward.`,
 	a.jsonFlag(c)
 	return c
 }
+
+// archOptions are the flags that set an option of an architecture.
+var archOptions = map[string]string{"ngf": "ngf", "blocks": "n_blocks", "downs": "n_downsample", "frames": "n_frames", "norm": "norm"}
 
 // subject is the network to be measured.
 type subject struct {
@@ -99,15 +117,12 @@ func (o benchOptions) open() (subject, error) {
 		}
 		params, err := models.Parameters(m.Net)
 		return subject{o.model, m.Net, params, m.Weight, m.Close}, err
-	case o.arch != "composite":
-		return subject{}, usage("--arch %q: give composite", o.arch)
 	}
-	net := o.net
-	net.InputNC = 3
-	if err := net.Validate(); err != nil {
-		return subject{}, usage("--arch composite: %w", err)
+	net, err := o.network()
+	if err != nil {
+		return subject{}, err
 	}
-	params, err := models.Parameters(&net)
+	params, err := models.Parameters(net)
 	byName := map[string]nn.Param{}
 	for _, p := range params {
 		byName[p.Name] = p
@@ -117,7 +132,41 @@ func (o benchOptions) open() (subject, error) {
 		p.Fill(dst, p.Rand(1))
 		return nil
 	}
-	return subject{"composite", &net, params, weight, func() error { return nil }}, err
+	return subject{o.arch, net, params, weight, func() error { return nil }}, err
+}
+
+// network makes the architecture with its published defaults, but for RGB
+// pictures and with the narrower composite that a laptop runs.
+func (o benchOptions) network() (models.Network, error) {
+	name := o.arch
+	if name == "composite" {
+		name = "vid2vid"
+	}
+	net, err := models.Blank(name)
+	if err != nil {
+		return nil, usage("--arch: %w", err)
+	}
+	options := map[string]any{}
+	if name == "vid2vid" {
+		options["ngf"] = 64
+	}
+	maps.Copy(options, o.options)
+	raw, err := json.Marshal(options)
+	if err != nil {
+		return nil, fmt.Errorf("options of --arch %s: %w", o.arch, err)
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(net); err != nil {
+		return nil, usage("--arch %s: %w", o.arch, err)
+	}
+	if err := net.Validate(); err != nil {
+		return nil, usage("--arch %s: %w", o.arch, err)
+	}
+	if net.Needs().Role != "" {
+		return nil, usage("--arch %s makes no frames", o.arch)
+	}
+	return net, nil
 }
 
 func runBench(ctx context.Context, a *app, o benchOptions) (err error) {

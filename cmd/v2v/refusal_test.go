@@ -28,7 +28,7 @@ var refusals = []struct {
 	{2, "bench", `give either --model or --arch`},
 	{2, "bench --arch composite --size 0x5", `"0x5" is no size`},
 	{2, "bench --arch composite --size 256", `"256" is no size`},
-	{2, "bench --arch nonsense", `give composite`},
+	{2, "bench --arch nonsense", `none of`},
 	{2, "bench --arch composite -n 4", `give 5 or more`},
 	{2, "bench --arch composite --norm layer", `give batch or instance`},
 	{2, "bench --arch composite --device gpu7", `none of auto, cpu, ref`},
