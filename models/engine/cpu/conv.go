@@ -91,7 +91,7 @@ func emitConv(c *compiler, i engine.Instr) error {
 }
 
 func emitConvT(c *compiler, i engine.Instr) error {
-	for _, emit := range []func(engine.Instr) (bool, error){c.emitWinoT, c.emitTapsT} {
+	for _, emit := range []func(engine.Instr) (bool, error){c.emitWinoT, c.emitTapsT, c.emitHeadT} {
 		if done, err := emit(i); done || err != nil {
 			return err
 		}

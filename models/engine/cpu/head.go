@@ -29,33 +29,49 @@ type head struct {
 // the same features in the same way; done is false where it is none.
 func (c *compiler) emitHead(i engine.Instr) (done bool, err error) {
 	o := i.Op.(op.Conv)
-	x, w := c.shape(i.In[0]), c.shape(i.In[1])
+	w := c.shape(i.In[1])
 	if o.Stride != 1 || w[0] > mostHeads || w[2] != w[3] || w[2] < 3 || !c.d.wide(w[1]) {
 		return false, nil
 	}
-	heads := c.heads(i)
-	xs, big, err := c.edge(i.In[0], blocked, o.Pad, o.Reflect)
+	return true, c.emitHeads(c.heads(i), C.v2v_head{}, o.Pad, o.Reflect, o.Bias)
+}
+
+// emitHeadT emits a transposed convolution to a few channels so.
+func (c *compiler) emitHeadT(i engine.Instr) (done bool, err error) {
+	o := i.Op.(op.ConvT)
+	w := c.shape(i.In[1])
+	if o.Stride != 2 || o.Pad != 1 || o.OutPad != 0 || w[1] > mostHeads || w[2] != 4 || w[3] != 4 || !c.d.wide(w[0]) || len(i.Post) > 1 {
+		return false, nil
+	}
+	return true, c.emitHeads([]head{{i: i, outputs: w[1]}}, C.v2v_head{transposed: 1}, 1, false, o.Bias)
+}
+
+// emitHeads emits heads that read the same features.
+func (c *compiler) emitHeads(heads []head, k C.v2v_head, pad int, reflect, biased bool) error {
+	i := heads[0].i
+	x, w := c.shape(i.In[0]), c.shape(i.In[1])
+	xs, big, err := c.edge(i.In[0], blocked, pad, reflect)
 	if err != nil {
-		return false, err
+		return err
 	}
 	last := heads[len(heads)-1]
-	k := C.v2v_head{n: C.int(x[0]), c: C.int(x[1]), h: C.int(big[2]), w: C.int(big[3]), o: C.int(last.first + last.outputs), k: C.int(w[2])}
-	packed := c.temp(int(k.o) * w[1] * w[2] * w[3] * 4)
+	k.n, k.c, k.h, k.w, k.o, k.k = C.int(x[0]), C.int(x[1]), C.int(big[2]), C.int(big[3]), C.int(last.first+last.outputs), C.int(w[2])
+	packed := c.temp(int(k.o) * x[1] * w[2] * w[3] * 4)
 	bias := c.temp(int(k.o) * 4)
 	all := c.temp(x[0] * int(k.o) * c.shape(i.Out)[2] * c.shape(i.Out)[3] * 4)
 	for n := range heads {
-		if err := c.packHead(&heads[n], k, packed, bias, o.Bias); err != nil {
-			return false, err
+		if err := c.packHead(&heads[n], k, packed, bias, biased); err != nil {
+			return err
 		}
 	}
-	c.add(layerName("head", x, w, c.shape(i.Out), 1), func(p []unsafe.Pointer) error {
+	c.add(layerName("head", x, w, c.shape(i.Out), 1+int(k.transposed)), func(p []unsafe.Pointer) error {
 		C.v2v_head_run(&k, f32(p[all]), f32(p[xs]), f32(p[packed]), f32(p[bias]))
 		return nil
 	}, xs, packed, bias, all)
 	for _, h := range heads {
 		c.finishHead(h, int(k.o), all)
 	}
-	return true, nil
+	return nil
 }
 
 // heads lists a head and its companions.

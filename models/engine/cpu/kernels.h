@@ -60,11 +60,13 @@ size_t v2v_taps_scratch(const v2v_taps *k);
 void v2v_taps_pack(const v2v_taps *k, float *to, const float *w);
 void v2v_taps_run(const v2v_taps *k, float *y, const float *x, const float *w, const float *bias, float *mom, char *scratch);
 
-// head.c: stride one, at most 4 outputs; x nChw16c with its border, y nchw.
+// head.c: stride one, or 4x4 transposed at stride two; at most 4 outputs; x
+// nChw16c with its border, y nchw.
 typedef struct {
 	int n, c, h, w, o, k; // h and w with the border
+	int transposed;
 } v2v_head;
-void v2v_head_pack(const v2v_head *k, float *to, const float *w, int first, int outputs); // w oihw, of some outputs
+void v2v_head_pack(const v2v_head *k, float *to, const float *w, int first, int outputs); // w oihw, of some outputs; iohw transposed
 void v2v_head_run(const v2v_head *k, float *y, const float *x, const float *w, const float *bias);
 
 // elem.c: flat over any layout.

@@ -80,5 +80,15 @@ func headCases() []Case {
 			},
 		})
 	}
+	for _, x := range []tensor.Shape{{1, 64, 9, 17}, {2, 16, 5, 1}} {
+		last := op.ConvT{Stride: 2, Pad: 1, Bias: true}
+		cs = append(cs, Case{
+			Name: fmt.Sprintf("last_%v", x), Op: last, Const: []int{1, 2}, Shapes: []tensor.Shape{x, {x[1], 3, 4, 4}, {3}}, Scale: map[int]float32{1: 0.1},
+			Graph: func(in []*G.Node) (*G.Node, error) {
+				var c chain
+				return c.do(op.Act{Kind: op.Tanh}, c.do(last, in...)), c.err
+			},
+		})
+	}
 	return cs
 }
