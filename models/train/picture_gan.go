@@ -37,7 +37,7 @@ func NewGAN(dev engine.Device, p Pictures, c GANConfig, warn func(Warning)) (*GA
 	if warn == nil {
 		warn = func(Warning) {}
 	}
-	t := &GAN{c: c, p: p, warn: warn, graphs: newGANGraphs(c, p), watch: newWatch()}
+	t := &GAN{c: c, p: p, warn: warn, graphs: newGANGraphs(c, p), watch: newWatch(ganRemedies)}
 	t.atelier = newAtelier(dev, t.isModel)
 	if err := t.build(); err != nil {
 		return nil, errors.Join(fmt.Errorf("build the training step: %w", err), t.Close())

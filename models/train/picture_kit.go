@@ -251,11 +251,11 @@ func (a *atelier) uploadReal(batch []*Sample, size, want int) error {
 	return a.write("real", pix)
 }
 
-// frameOf makes a frame of item i of pictures (N,C,size,size) in [-1,1], C being
-// 3 or 1.
-func frameOf(x []float32, i, channels, size int) *video.Frame {
-	f := video.NewFrame(size, size)
-	n := size * size
+// frameOf makes a frame of item i of pictures (N,C,h,w) in [-1,1], C being 3 or
+// 1.
+func frameOf(x []float32, i, channels, h, w int) *video.Frame {
+	f := video.NewFrame(w, h)
+	n := h * w
 	x = x[i*channels*n:][:channels*n]
 	for p := range n {
 		for c := range 3 {
@@ -277,7 +277,7 @@ func made(s *step, o *models.PictureOptions, batch int) ([]*video.Frame, error) 
 	}
 	var frames []*video.Frame
 	for i := range min(batch, shownPictures) {
-		frames = append(frames, frameOf(x, i, o.Channels, o.Size))
+		frames = append(frames, frameOf(x, i, o.Channels, o.Size, o.Size))
 	}
 	return frames, nil
 }

@@ -103,10 +103,29 @@ type watch struct {
 	diversity      Mean
 	longest        float64
 	since, last    map[string]int
+	helps          remedies
 }
 
-func newWatch() *watch {
-	return &watch{since: map[string]int{}, last: map[string]int{}}
+// remedies say what helps against each trouble, by what the trainer offers.
+type remedies struct{ d, g, gradient, collapse string }
+
+var (
+	ganRemedies = remedies{
+		d:        "a smaller discriminator.rate, real_label = 0.9, spectral = true or augment",
+		g:        "a larger discriminator.rate or width",
+		gradient: `loss = "bce", or a smaller discriminator.rate`,
+		collapse: "augment, r1, a smaller lr or discriminator.rate, or a larger batch",
+	}
+	pairRemedies = remedies{
+		d:        "a smaller discriminator.rate, real_label = 0.9, or more pictures",
+		g:        "a larger discriminator.rate or ndf",
+		gradient: `loss = "bce", or a smaller discriminator.rate`,
+		collapse: "a larger l1, or a smaller lr or discriminator.rate",
+	}
+)
+
+func newWatch(helps remedies) *watch {
+	return &watch{helps: helps, since: map[string]int{}, last: map[string]int{}}
 }
 
 // add takes a step in and gives what is to be said of it.
@@ -130,12 +149,12 @@ func (w *watch) add(step int, m measures) []Warning {
 		said = append(said, Warning{step, fmt.Sprintf(format, args...)})
 	}
 	tell("D", w.accuracy.Value > sureD,
-		"the discriminator wins: it is right about %.0f%% of the pictures, so the generator learns little from it; try a smaller discriminator.rate, real_label = 0.9, spectral = true or augment", 100*w.accuracy.Value)
+		"the discriminator wins: it is right about %.0f%% of the pictures, so the generator learns little from it; try %s", 100*w.accuracy.Value, w.helps.d)
 	tell("G", w.accuracy.Value < fooledD,
-		"the generator wins: the discriminator is right about %.0f%% of the pictures, no better than guessing; try a larger discriminator.rate or width", 100*w.accuracy.Value)
+		"the generator wins: the discriminator is right about %.0f%% of the pictures, no better than guessing; try %s", 100*w.accuracy.Value, w.helps.g)
 	tell("gradient", w.norm.Value < goneNorm*w.longest,
-		"the generator's gradient vanishes: it is %.2g long, and was %.2g; try loss = \"bce\", or a smaller discriminator.rate", w.norm.Value, w.longest)
+		"the generator's gradient vanishes: it is %.2g long, and was %.2g; try %s", w.norm.Value, w.longest, w.helps.gradient)
 	tell("collapse", w.diversity.Value < fewPictures,
-		"mode collapse: made pictures differ from each other %.0f%% as much as real ones do; try augment, r1, a smaller lr or discriminator.rate, or a larger batch", 100*w.diversity.Value)
+		"mode collapse: made pictures differ from each other %.0f%% as much as real ones do; try %s", 100*w.diversity.Value, w.helps.collapse)
 	return said
 }

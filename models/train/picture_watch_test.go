@@ -46,7 +46,7 @@ func TestWatchSaysWhatGoesWrong(t *testing.T) {
 		}, []string{"mode collapse"}},
 		"once in a while": {func(_ int, m *measures) { m.made = 0.05 }, []string{"mode collapse"}},
 	} {
-		w := newWatch()
+		w := newWatch(ganRemedies)
 		var said []string
 		for step := 1; step <= 1500; step++ {
 			m := healthy

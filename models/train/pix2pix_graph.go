@@ -1,0 +1,152 @@
+package train
+
+import (
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+
+	"github.com/v2v/v2v/models"
+	"github.com/v2v/v2v/models/nn"
+)
+
+// pix2pixGraphs builds the programs of a step on pairs. They share parameters
+// by name: the generator's own, and the discriminator's under D. Each frame is
+// normalised by its own statistics, as it will be when the model runs.
+type pix2pixGraphs struct {
+	c Pix2PixConfig
+	p Pairs
+}
+
+func (g pix2pixGraphs) start() *pictureGraph {
+	b := nn.NewBuilder(G.NewGraph(), nn.Options{PerFrame: true})
+	return &pictureGraph{b: b, terms: terms{b: b}}
+}
+
+// control is the control picture as the network sees it.
+func (g pix2pixGraphs) control(b *nn.Builder) *G.Node {
+	n, h, w := g.p.Net.Needs(), g.p.Height, g.p.Width
+	pix := b.InputBytes("control", g.p.Batch, h, w, 3)
+	var all []*G.Node
+	if n.Labels > 0 {
+		all = append(all, b.OneHot(pix, n.Labels, h, w))
+	} else {
+		all = append(all, b.FromBytes(pix, h, w, n.Luma))
+	}
+	if n.Edges {
+		all = append(all, b.Edges(pix, h, w))
+	}
+	if len(all) == 1 {
+		return all[0]
+	}
+	return b.Concat(1, all...)
+}
+
+func (g pix2pixGraphs) real(b *nn.Builder) *G.Node {
+	return b.FromBytes(b.InputBytes("real", g.p.Batch, g.p.Height, g.p.Width, 3), g.p.Height, g.p.Width, false)
+}
+
+// judge applies the discriminator to a frame beside its control picture. The
+// result is as MultiscaleD's; of a PatchGAN it is the logits alone.
+func (g pix2pixGraphs) judge(b *nn.Builder, control, frame *G.Node) [][]*G.Node {
+	x, in := b.Concat(1, control, frame), b.In("D.")
+	if b.Err() != nil {
+		return nil
+	}
+	d := g.c.D
+	if d.NumD > 0 {
+		norm := nn.Instance
+		if d.Norm == "batch" {
+			norm = nn.Batch
+		}
+		return models.MultiscaleD{NDF: d.NDF, Layers: d.Layers, NumD: d.NumD, Norm: norm}.Build(in, x)
+	}
+	net := models.PatchGAN{InputNC: x.Shape()[1], NDF: d.NDF, Layers: d.Layers, Norm: d.Norm}
+	return [][]*G.Node{net.Build(in, models.Inputs{Labels: x}).Scores}
+}
+
+// verdicts adds what every scale's verdict is off by.
+func (g pix2pixGraphs) verdicts(t *terms, name string, weight float32, all [][]*G.Node, of func(*G.Node) *G.Node) {
+	for _, scale := range all {
+		t.add(name, weight, of(scale[len(scale)-1]))
+	}
+}
+
+// taken is how little a verdict takes a picture for real, as the generator
+// counts it; seen is the same as the discriminator counts it.
+func (g pix2pixGraphs) taken(b *nn.Builder) func(*G.Node) *G.Node {
+	if g.c.Loss == "hinge" {
+		return func(x *G.Node) *G.Node { return b.Scale(b.Mean(x), -1, 0) }
+	}
+	return g.off(b, 1)
+}
+
+func (g pix2pixGraphs) seen(b *nn.Builder, real bool) func(*G.Node) *G.Node {
+	switch {
+	case g.c.Loss == "hinge" && real:
+		return func(x *G.Node) *G.Node { return b.Mean(b.ReLU(b.Scale(x, -1, 1))) }
+	case g.c.Loss == "hinge":
+		return func(x *G.Node) *G.Node { return b.Mean(b.ReLU(b.Scale(x, 1, 1))) }
+	case real:
+		return g.off(b, g.c.RealLabel)
+	}
+	return g.off(b, 0)
+}
+
+func (g pix2pixGraphs) off(b *nn.Builder, label float32) func(*G.Node) *G.Node {
+	if g.c.Loss == "bce" {
+		return func(x *G.Node) *G.Node { return b.BCE(x, label) }
+	}
+	return func(x *G.Node) *G.Node { return b.MSE(x, label) }
+}
+
+// generator is the G step. Extra output: fake, as it is before the step.
+func (g pix2pixGraphs) generator() *pictureGraph {
+	s := g.start()
+	b := s.b
+	control, real := g.control(b), g.real(b)
+	fake := g.p.Net.Build(b, models.Inputs{Labels: control}).Final
+	params := b.Params() // before the discriminator adds its own
+	if g.c.GAN > 0 {
+		verdict := g.judge(b, control, fake)
+		g.verdicts(&s.terms, "G_GAN", g.c.GAN, verdict, g.taken(b))
+		if g.c.Features > 0 {
+			s.terms.features("G_FM", g.c.Features, verdict, g.judge(b, control, real))
+		}
+	}
+	s.terms.add("G_L1", g.c.L1, b.L1(fake, real))
+	s.output("fake", fake)
+	if b.Err() != nil {
+		return s
+	}
+	s.descend(params, b.Grad(s.terms.total(), params), nn.AdamOptions{Beta1: g.c.Beta1, Beta2: g.c.Beta2}, "G_norm")
+	return s
+}
+
+// discriminator is the D step on the frames in the input fake. Extra outputs:
+// the verdicts, of_real and of_fake of each scale.
+func (g pix2pixGraphs) discriminator() *pictureGraph {
+	s := g.start()
+	b := s.b
+	control, real := g.control(b), g.real(b)
+	fake := b.Input("fake", g.p.Batch, 3, g.p.Height, g.p.Width)
+	ofReal, ofFake := g.judge(b, control, real), g.judge(b, control, fake)
+	g.verdicts(&s.terms, "D_real", 0.5, ofReal, g.seen(b, true))
+	g.verdicts(&s.terms, "D_fake", 0.5, ofFake, g.seen(b, false))
+	if b.Err() != nil {
+		return s
+	}
+	for i := range ofReal {
+		s.output(fmt.Sprintf("of_real%d", i), ofReal[i][len(ofReal[i])-1])
+		s.output(fmt.Sprintf("of_fake%d", i), ofFake[i][len(ofFake[i])-1])
+	}
+	params := b.Params()
+	s.descend(params, b.Grad(s.terms.total(), params), nn.AdamOptions{Beta1: g.c.Beta1, Beta2: g.c.Beta2, Name: "dadam"}, "D_norm")
+	return s
+}
+
+// rendering is the generator alone.
+func (g pix2pixGraphs) rendering() *pictureGraph {
+	s := g.start()
+	s.output("fake", g.p.Net.Build(s.b, models.Inputs{Labels: g.control(s.b)}).Final)
+	return s
+}

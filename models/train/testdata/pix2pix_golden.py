@@ -1,0 +1,120 @@
+"""Makes pix2pix_*.safetensors: one training step on pairs of pictures, as PyTorch takes it.
+
+  /usr/bin/python3 models/train/testdata/pix2pix_golden.py        (Debian's python3-torch)
+
+A file holds the weights before the step (w/NAME), the inputs (in/NAME) and the gradients (g/NAME), but those that are
+zero but for rounding; losses and the configuration are in the metadata. Where the discriminator goes first, the
+generator's gradients are those against the discriminator that has learned.
+"""
+import json
+import os
+import struct
+import sys
+
+import torch
+from torch.nn import functional as F
+
+here = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(here, "..", "..", "testdata"))
+from nets import Multiscale, complete, frame_mode, make, pool, start  # noqa: E402
+
+LR = 2e-3
+
+
+def write(name, tensors, meta):
+    header, at = {"__metadata__": {"golden": json.dumps(meta)}}, 0
+    for k, t in tensors.items():
+        size = 4 if k.startswith("g/") else 2  # weights and bytes are numbers of float16
+        n = t.numel() * size
+        header[k] = {"dtype": "F16" if size == 2 else "F32", "shape": list(t.shape), "data_offsets": [at, at + n]}
+        at += n
+    raw = json.dumps(header).encode()
+    raw += b" " * (-len(raw) % 8)
+    with open(os.path.join(here, f"pix2pix_{name}.safetensors"), "wb") as f:
+        f.write(struct.pack("<Q", len(raw)) + raw)
+        for k, t in tensors.items():
+            f.write(t.detach().contiguous().numpy().astype("<f4" if k.startswith("g/") else "<f2").tobytes())
+
+
+def pictures(n, h, w):
+    pix = torch.randint(0, 256, (n, h, w, 3)).float()
+    return pix, pix.permute(0, 3, 1, 2) / 127.5 - 1
+
+
+class Features(Multiscale):
+    """forward gives the results of every layer of each scale, the logits last."""
+    def forward(self, x):
+        out = []
+        for i in reversed(range(self.n)):
+            y, layers = x, []
+            for j in range(self.layers):
+                y = getattr(self, f"scale{i}_layer{j}")(y)
+                layers.append(y)
+            out.append(layers)
+            x = pool(x)
+        return out
+
+
+def off(loss, x, label):
+    if loss == "bce":
+        return F.binary_cross_entropy_with_logits(x, torch.full_like(x, label))
+    return ((x - label) ** 2).mean()
+
+
+def step(name, seed, network, options, batch, h, w, loss, norm, scales, first, label=1.0, l1=100.0, fm=0.0):
+    torch.manual_seed(seed)
+    g = frame_mode(start(make(network, options), seed))
+    ndf, layers = 2, 2
+    if scales:
+        d = Features(complete("multiscale", dict(input_nc=6, ndf=ndf, n_layers_D=layers, num_D=scales, norm=norm)))
+        judge = lambda a, x: d(torch.cat([a, x], 1))
+    else:
+        d = make("patchgan", dict(input_nc=6, ndf=ndf, n_layers_D=layers, norm=norm))
+        judge = lambda a, x: [[d(torch.cat([a, x], 1))]]
+    start(d, seed + 1).train()
+    out = {}
+    for prefix, net in (("w/", g), ("w/D.", d)):
+        out.update({prefix + k: v.detach().clone() for k, v in net.named_parameters()})
+    a_bytes, a = pictures(batch, h, w)
+    b_bytes, b = pictures(batch, h, w)
+    out.update({"in/control": a_bytes, "in/real": b_bytes})
+    losses = {}
+
+    def keep(prefix, net):
+        grads = {prefix + k: p.grad.clone() for k, p in net.named_parameters()}
+        most = max(x.abs().max() for x in grads.values())
+        out.update({k: x for k, x in grads.items() if x.abs().max() > 1e-5 * most})
+
+    def of_d(fake):
+        opt = torch.optim.Adam(d.parameters(), lr=LR, betas=(0.5, 0.999))
+        d.zero_grad()
+        real, made = judge(a, b), judge(a, fake.detach())
+        losses["D_real"] = 0.5 * sum(off(loss, s[-1], label) for s in real)
+        losses["D_fake"] = 0.5 * sum(off(loss, s[-1], 0.0) for s in made)
+        (losses["D_real"] + losses["D_fake"]).backward()
+        keep("g/D.", d)
+        opt.step()
+
+    fake = g(a)
+    if first:
+        of_d(fake)
+    g.zero_grad()
+    verdict = judge(a, fake)
+    losses["G_GAN"] = sum(off(loss, s[-1], 1.0) for s in verdict)
+    losses["G_L1"] = l1 * F.l1_loss(fake, b)
+    if fm:
+        real = judge(a, b)
+        losses["G_FM"] = sum(fm * 4 / (layers + 1) / scales * F.l1_loss(x, y.detach()) for s, t in zip(verdict, real) for x, y in zip(s[:-1], t[:-1]))
+    (losses["G_GAN"] + losses["G_L1"] + losses.get("G_FM", 0)).backward()
+    keep("g/", g)
+    if not first:
+        of_d(fake)
+    write(name, out, dict(losses={k: v.item() for k, v in losses.items()}, network=network, options=options, batch=batch, h=h, w=w,
+                          loss=loss, norm=norm, scales=scales, first=first, label=label, l1=l1, fm=fm))
+
+
+if __name__ == "__main__":
+    step("unet", 1, "unet", dict(input_nc=3, output_nc=3, ngf=1, num_downs=5, norm="batch"), 1, 64, 32, "bce", "batch", 0, True, label=0.9)
+    step("resnet", 2, "resnet", dict(input_nc=3, output_nc=3, ngf=2, n_blocks=1, norm="instance"), 2, 24, 28, "lsgan", "instance", 0, True)
+    step("hd", 3, "pix2pixHD_global", dict(input_nc=3, output_nc=3, ngf=2, n_downsample_global=2, n_blocks_global=1, norm="instance"), 2, 24, 28,
+         "lsgan", "instance", 2, False, l1=10.0, fm=10.0)
