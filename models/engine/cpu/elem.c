@@ -21,12 +21,22 @@ void v2v_keep_denormals(int keep) { _mm_setcsr(keep ? _mm_getcsr() & ~0x8040u : 
 #define EACH(body)                                  \
 	_Pragma("omp parallel for simd schedule(static) if (n > 16384)") for (size_t i = 0; i < n; i++) { body; }
 
+// fast_exp is expf as Cephes computes it (Moshier 1989), within 2e-7 relative,
+// in a form that compilers turn into vectors.
+static inline float fast_exp(float x) {
+	x = x > 88 ? 88 : x < -87 ? -87 : x;
+	float n = rintf(x * 1.44269504f), r = x - n * 0.693359375f + n * 2.12194440e-4f;
+	float p = ((((1.9875691500e-4f * r + 1.3981999507e-3f) * r + 8.3334519073e-3f) * r + 4.1665795894e-2f) * r + 1.6666665459e-1f) * r + 5.0000001201e-1f;
+	union { int32_t i; float f; } scale = {((int32_t)n + 127) << 23};
+	return (p * r * r + r + 1) * scale.f;
+}
+
 void v2v_act(float *y, const float *x, size_t n, int kind, float slope) {
 	switch (kind) {
 	case 0: EACH(y[i] = x[i] > 0 ? x[i] : 0) break;
 	case 1: EACH(y[i] = x[i] > 0 ? x[i] : x[i] * slope) break;
-	case 2: EACH(y[i] = tanhf(x[i])) break;
-	case 3: EACH(y[i] = 1 / (1 + expf(-x[i]))) break;
+	case 2: EACH(y[i] = 1 - 2 / (fast_exp(2 * x[i]) + 1)) break;
+	case 3: EACH(y[i] = 1 / (1 + fast_exp(-x[i]))) break;
 	}
 }
 

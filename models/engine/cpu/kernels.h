@@ -20,13 +20,14 @@ void v2v_norm_grad(float *gx, const float *x, const float *mom, const float *gy,
 void v2v_sums_pick(float *out, const float *sums, int n, int c, int index);
 void v2v_channel_sum(float *out, const float *x, int n, int c, int hw, int v);
 
-// wino.c: 3x3 convolutions, x and y nChw16c, weights OIhw16i16o (of the
+// wino.c: 3x3 convolutions, and 4x4 ones of the other kinds than square, x and y nChw16c, weights OIhw16i16o (of the
 // transposed kind IOhw16o16i), channels multiples of 16. AVX-512 only. Where mom is not NULL it receives
 // the result's moments, of all n pictures together where batch is set.
-enum { V2V_WINO_SQUARE, V2V_WINO_STRIDED, V2V_WINO_TRANSPOSED }; // stride one; two, padded by one zero; and its transpose
+enum { V2V_WINO_SQUARE, V2V_WINO_STRIDED, V2V_WINO_TRANSPOSED }; // stride one; two; and the transpose of two, padded by one
 typedef struct {
 	int kind, n, c, h, w, o, oh, ow;
-	int pad, reflect; // zeros, or mirrored; of the square kind
+	int k4;           // 4x4
+	int pad, reflect; // zeros, or in the square kind mirrored
 	int act;          // ReLU, leaky ReLU, or -1
 	float slope;
 	int batch; // of the moments

@@ -12,14 +12,19 @@
 #include <omp.h>
 #include <string.h>
 
-// Output positions and input channels at a time; bytes of transformed inputs
-// that the third level cache may hold, and the fewest tiles that are worth a
-// transformation of the weights.
-enum { POSITIONS = 2048, DEPTH = 256, SHARED = 12 << 20, MIN_TILES = 32 };
+// Output positions at a time; bytes of transformed weights that the second level
+// cache may hold and of transformed inputs that the third may; and the fewest
+// tiles that are worth a transformation of the weights.
+enum { POSITIONS = 2048, WEIGHTS = 1 << 20, SHARED = 12 << 20, MIN_TILES = 32 };
+
+static const scheme *scheme_of(const v2v_wino *k);
+
+// depth_of is the number of input channels at a time.
+static int depth_of(const v2v_wino *k) { return WEIGHTS / (scheme_of(k)->matrices * LIMIT * (int)sizeof(float)) / 16 * 16; }
 
 static const scheme *scheme_of(const v2v_wino *k) {
-	if (k->kind == V2V_WINO_STRIDED) return &v2v_wino_strided;
-	if (k->kind == V2V_WINO_TRANSPOSED) return &v2v_wino_transposed;
+	if (k->kind == V2V_WINO_STRIDED) return k->k4 ? &v2v_wino_strided4 : &v2v_wino_strided;
+	if (k->kind == V2V_WINO_TRANSPOSED) return k->k4 ? &v2v_wino_transposed4 : &v2v_wino_transposed;
 	return k->half ? &v2v_wino_half : &v2v_wino_single;
 }
 
@@ -92,7 +97,7 @@ static plan plan_of(const v2v_wino *k, int threads) {
 	int most = p.tiles < limit ? p.tiles : limit;
 	if (p.subs > ceil_div(most, 8)) p.subs = ceil_div(most, 8);
 	p.v = align(s->points * ((size_t)most * k->c + SKEW)); // more than enough in bfloat16
-	p.u = align(s->matrices * (DEPTH * LIMIT + SKEW));
+	p.u = align(s->matrices * (depth_of(k) * LIMIT + SKEW));
 	p.m = align(s->points * ((size_t)most * LIMIT + SKEW));
 	p.parts = (p.v + (p.u + p.m) * threads) * sizeof(float);
 	p.counts = p.parts + align((size_t)k->n * p.chunks * p.subs * (k->o / 16) * sizeof(part));
@@ -107,8 +112,9 @@ static void task(float *y, const float *v, size_t vgap, int first, int all, cons
 	int group, int from, int tiles, float *u, float *m, part *parts) {
 	const scheme *s = scheme_of(k);
 	int o = group * (LIMIT / 16), nv = k->o / 16 - o < LIMIT / 16 ? k->o / 16 - o : LIMIT / 16;
-	for (int c = 0; c < k->c; c += DEPTH) {
-		int depth = k->c - c < DEPTH ? k->c - c : DEPTH;
+	int most = depth_of(k);
+	for (int c = 0; c < k->c; c += most) {
+		int depth = k->c - c < most ? k->c - c : most;
 		s->weights(u, g, k, o, nv, c, depth);
 		multiply(s, m, at(v, ((size_t)c / 16 * all + from - first) * 16, k->half), vgap, u, nv, depth, all, tiles, c > 0, k->half);
 	}

@@ -32,6 +32,10 @@ func (d *Device) wide(channels ...int) bool {
 // less than the multiplications they save.
 const winogradFrom = 48
 
+// positionsFrom is the number of positions on the smaller side from which that
+// holds for strides of two.
+const positionsFrom = 100
+
 // rectified is a convolution's fused activation, as far as our kernels know it.
 func rectified(post []engine.Step) (act C.int, slope C.float, ok bool) {
 	if len(post) == 0 {
@@ -47,30 +51,33 @@ func rectified(post []engine.Step) (act C.int, slope C.float, ok bool) {
 func (c *compiler) emitWino(i engine.Instr) (done bool, err error) {
 	o := i.Op.(op.Conv)
 	k := C.v2v_wino{kind: C.V2V_WINO_SQUARE, pad: C.int(o.Pad), reflect: cbool(o.Reflect), half: c.half()}
-	if o.Stride == 2 && o.Pad == 1 && !o.Reflect && k.half == 0 {
-		k.kind = C.V2V_WINO_STRIDED
+	w := c.shape(i.In[1])
+	if o.Stride == 2 && !o.Reflect && k.half == 0 {
+		k.kind, k.k4 = C.V2V_WINO_STRIDED, cbool(w[2] == 4)
 	} else if o.Stride != 1 {
 		return false, nil
 	}
-	w := c.shape(i.In[1])
 	return c.wino(i, k, w[1], w[0], o.Bias)
 }
 
 // emitWinoT emits a transposed convolution so.
 func (c *compiler) emitWinoT(i engine.Instr) (done bool, err error) {
 	o := i.Op.(op.ConvT)
-	if o.Stride != 2 || o.Pad != 1 || o.OutPad != 1 || c.half() != 0 {
+	w := c.shape(i.In[1])
+	if o.Stride != 2 || o.Pad != 1 || o.OutPad != 4-w[2] || c.half() != 0 {
 		return false, nil
 	}
-	w := c.shape(i.In[1])
-	return c.wino(i, C.v2v_wino{kind: C.V2V_WINO_TRANSPOSED}, w[0], w[1], o.Bias)
+	return c.wino(i, C.v2v_wino{kind: C.V2V_WINO_TRANSPOSED, k4: cbool(w[2] == 4)}, w[0], w[1], o.Bias)
 }
 
 func (c *compiler) wino(i engine.Instr, k C.v2v_wino, in, out int, biased bool) (done bool, err error) {
 	x, w, y := c.shape(i.In[0]), c.shape(i.In[1]), c.shape(i.Out)
 	act, slope, ok := rectified(i.Post)
-	if !ok || w[2] != 3 || w[3] != 3 || !c.d.wide(in, out) || min(in, out) < winogradFrom {
+	if !ok || w[2] != 3+int(k.k4) || w[3] != w[2] || !c.d.wide(in, out) || min(in, out) < winogradFrom {
 		return false, nil
+	}
+	if small := min(x[2], y[2]) * min(x[3], y[3]); small < positionsFrom && k.kind != C.V2V_WINO_SQUARE {
+		return false, nil // transforming the weights would take longer than the products
 	}
 	k.n, k.c, k.h, k.w, k.o, k.oh, k.ow = C.int(x[0]), C.int(in), C.int(x[2]), C.int(x[3]), C.int(out), C.int(y[2]), C.int(y[3])
 	k.act, k.slope = act, slope

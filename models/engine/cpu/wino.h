@@ -5,7 +5,7 @@
 #include "kernels.h"
 #include "avx512.h"
 
-enum { MAX_POINTS = 81, LIMIT = 32 }; // LIMIT: output channels of a task
+enum { MAX_POINTS = 100, LIMIT = 32 }; // LIMIT: output channels of a task
 
 // SKEW keeps the streams that are written side by side out of each other's
 // cache sets: distances that are powers of two would put them all into one.
@@ -28,7 +28,7 @@ typedef struct {
 	unsigned char matrix[MAX_POINTS]; // of each point
 } scheme;
 
-extern const scheme v2v_wino_single, v2v_wino_half, v2v_wino_strided, v2v_wino_transposed;
+extern const scheme v2v_wino_single, v2v_wino_half, v2v_wino_strided, v2v_wino_transposed, v2v_wino_strided4, v2v_wino_transposed4;
 
 // outside is where a row beyond the picture is read, or -1 for zeros.
 static inline int outside(int i, int n, int reflect) {

@@ -39,6 +39,9 @@ func blockCases() []Case {
 		{2, 3, 16, 9, 10, 7, 1, 3, true, false, false, false}, {1, 128, 64, 8, 15, 3, 2, 1, false, true, true, false},
 		{2, 64, 80, 9, 13, 3, 2, 1, false, true, false, false}, {1, 64, 64, 2, 3, 3, 2, 1, false, false, false, false},
 		{2, 64, 48, 7, 5, 3, 2, 1, false, true, true, false}, {1, 288, 64, 33, 20, 3, 2, 1, false, false, true, false},
+		{2, 64, 80, 25, 21, 4, 2, 2, false, true, false, false}, {1, 144, 64, 22, 26, 4, 2, 1, false, false, false, false},
+		{2, 64, 48, 11, 13, 4, 2, 1, false, true, true, false}, {1, 160, 64, 16, 17, 4, 2, 1, false, false, true, false},
+		{2, 64, 80, 23, 31, 3, 2, 1, false, true, false, false}, {2, 64, 48, 15, 9, 3, 2, 1, false, true, true, false},
 		{2, 32, 48, 5, 5, 3, 2, 1, false, false, true, false}, {2, 32, 16, 6, 7, 4, 2, 1, false, true, true, false},
 	} {
 		x, w, conv := s(g.n, g.c, g.h, g.w), s(g.o, g.c, g.k, g.k), op.Spec(op.Conv{Stride: g.stride, Pad: g.pad, Reflect: g.reflect, Bias: true})
