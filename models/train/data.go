@@ -44,6 +44,14 @@ type DataOptions struct {
 	Crop image.Point
 	// Flip mirrors every other sample.
 	Flip bool
+	// Loose takes pictures beside folders and videos: each is a clip of one
+	// frame.
+	Loose bool
+	// Alone takes both sides from the same clips: from a file, or from a folder
+	// or what is called train and test in it.
+	Alone bool
+	// A and B, where set, make the frames of their side of those that are read.
+	A, B func(*video.Frame) (*video.Frame, error)
 	// Memory is how many bytes of frames are held, and again of measured flow.
 	// What is beyond goes to an unlinked file in TempDir. 2 GiB when zero: the
 	// frames of ten minutes at 256x256, and room left on an 8 GiB machine.

@@ -29,8 +29,14 @@ func OpenData(ctx context.Context, dir string, o DataOptions) (*Data, error) {
 	d := &Data{o: o, frames: store{limit: o.Memory, dir: o.TempDir}, flows: store{limit: o.Memory, dir: o.TempDir}}
 	l := &dataLoader{d: d, dir: dir}
 	err := l.load(ctx)
-	if err == nil && len(l.problems) > 0 {
+	switch {
+	case err != nil:
+	case len(l.problems) > 0 && o.Loose:
+		err = &DataError{Dir: dir, Problems: shortened(l.problems)}
+	case len(l.problems) > 0:
 		err = &DataError{Dir: dir, Problems: l.problems}
+	case o.Loose && o.Split == TrainSplit && d.Frames() < leastPictures:
+		err = fmt.Errorf("data %s holds one pair of pictures: to learn from takes at least %d, better hundreds", dir, leastPictures)
 	}
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
@@ -51,7 +57,13 @@ func (l *dataLoader) problem(format string, args ...any) {
 }
 
 func (l *dataLoader) load(ctx context.Context) error {
-	sides, err := l.sides()
+	var sides [2]string
+	var err error
+	if l.d.o.Alone {
+		sides, err = l.alone()
+	} else {
+		sides, err = l.sides()
+	}
 	if err != nil || len(l.problems) > 0 {
 		return err
 	}
@@ -72,7 +84,7 @@ func (l *dataLoader) load(ctx context.Context) error {
 	slices.Sort(names)
 	slices.Sort(l.problems)
 	if len(a)+len(b) == 0 && len(l.problems) == 0 {
-		l.problem("%s and %s hold no clip", sides[0], sides[1])
+		l.problem("%s", l.void(sides))
 	}
 	for i, name := range names {
 		if err := l.pair(ctx, name, a[name], b[name]); err != nil {
@@ -124,15 +136,19 @@ func (l *dataLoader) sides() (found [2]string, err error) {
 
 // list maps the clips of one side by name to their paths below dir.
 func (l *dataLoader) list(side string) map[string]string {
+	clips := map[string]string{}
+	if fi, err := os.Stat(filepath.Join(l.dir, side)); err == nil && !fi.IsDir() { // where one file is all data
+		clips[side] = side
+		return clips
+	}
 	entries, err := os.ReadDir(filepath.Join(l.dir, side))
 	if err != nil {
 		l.problem("%v", err)
 	}
-	clips := map[string]string{}
 	loose := 0
 	for _, e := range entries {
 		name, path := e.Name(), filepath.Join(side, e.Name())
-		if strings.HasPrefix(name, ".") {
+		if strings.HasPrefix(name, ".") || side == "." && name == testFolder {
 			continue
 		}
 		fi, err := os.Stat(filepath.Join(l.dir, path)) // a link counts as what it leads to
@@ -141,7 +157,7 @@ func (l *dataLoader) list(side string) map[string]string {
 			continue
 		}
 		if !fi.IsDir() {
-			if isPicture(name) {
+			if isPicture(name) && !l.d.o.Loose {
 				loose++
 				continue
 			}
@@ -172,7 +188,8 @@ func (l *dataLoader) pair(ctx context.Context, name string, paths ...string) err
 	for i, path := range paths {
 		first[i] = len(l.d.frames.blobs)
 		var bad, err error
-		size[i], count[i], bad, err = l.side(ctx, filepath.Join(l.dir, path))
+		change := [2]func(*video.Frame) (*video.Frame, error){l.d.o.A, l.d.o.B}[i]
+		size[i], count[i], bad, err = l.side(ctx, filepath.Join(l.dir, path), change)
 		if err != nil {
 			return fmt.Errorf("open data: read %s: %w", path, err)
 		}
@@ -200,7 +217,7 @@ func (l *dataLoader) pair(ctx context.Context, name string, paths ...string) err
 
 // side decodes one clip into the store; once anything is known to be wrong,
 // frames are only counted. bad is what is wrong with this clip.
-func (l *dataLoader) side(ctx context.Context, path string) (size image.Point, n int, bad, err error) {
+func (l *dataLoader) side(ctx context.Context, path string, change func(*video.Frame) (*video.Frame, error)) (size image.Point, n int, bad, err error) {
 	r, bad := l.open(ctx, path)
 	if ctx.Err() != nil {
 		if r != nil {
@@ -219,6 +236,11 @@ func (l *dataLoader) side(ctx context.Context, path string) (size image.Point, n
 	size = image.Pt(r.Info().Width, r.Info().Height)
 	for ; ; n++ {
 		f, bad := r.Next(ctx)
+		if bad == nil && change != nil {
+			if f, bad = changedFrame(f, change); bad == nil && n == 0 {
+				size = image.Pt(f.W, f.H)
+			}
+		}
 		switch {
 		case ctx.Err() != nil:
 			f.Release()
@@ -247,6 +269,8 @@ func (l *dataLoader) open(ctx context.Context, path string) (video.Reader, error
 		return nil, err
 	} else if fi.IsDir() {
 		return video.OpenStills(ctx, path, video.StillsOptions{InFlight: 1})
+	} else if isPicture(path) {
+		return openPicture(path)
 	}
 	if l.d.o.Open == nil {
 		return nil, errors.New("a file, and nothing here opens video files: give a folder of pictures")
