@@ -41,13 +41,18 @@ What helps where a gan goes wrong, by --set:
 const vid2vid = "vid2vid"
 
 // trainable lists the networks that train knows.
-func trainable() []string { return append([]string{vid2vid}, models.PictureNames()...) }
+func trainable() []string {
+	return slices.Concat([]string{vid2vid}, pairNetworks, models.PictureNames())
+}
 
 // trainee settles which network is trained and its configuration.
 func (o *trainOptions) trainee(base session, changed func(string) bool) (trainee, error) {
 	name, err := o.which()
 	if err != nil {
 		return nil, err
+	}
+	if slices.Contains(pairNetworks, name) {
+		return newPairSession(base, name, changed)
 	}
 	if name != vid2vid {
 		return newPictureSession(base, name, changed)
@@ -236,7 +241,7 @@ func (s *pictureSession) open(ctx context.Context) error {
 }
 
 // warn tells what goes wrong.
-func (s *pictureSession) warn(w train.Warning) {
+func (s *session) warn(w train.Warning) {
 	if s.a.json {
 		s.a.trainEvent(w)
 	}

@@ -41,10 +41,11 @@ train_B, or A and B, that hold a folder of pictures or a video for each clip.
 RUN gets the configuration, checkpoints, metrics, samples, and model.safetensors.
 Ctrl-C saves a checkpoint; --resume goes on where a run was stopped or killed.
 
-` + pictureHelp,
+` + pairHelp + "\n\n" + pictureHelp,
 		Example: `  v2v train --data data --out run --steps 2000
   v2v train --data data --out run --resume
   v2v train --data data --out run --config recipe.toml --size 128x128
+  v2v train --model unet --data photos --out run --size 256x256 --set data.extract=gray
   v2v train --model gan --data walk.mp4 --out run --set every=4 --set ema=0.999`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -238,7 +239,12 @@ func (s *session) save(path string, state []train.State) error {
 	w, h := s.data.Size()
 	about := models.About{Size: (&size{h, w}).String(), Steps: s.c.Steps, Seed: s.c.Seed, Extract: extractOf(s.o.data[0])}
 	g := s.c.Generator
-	cfg, err := models.NewConfig("vid2vid", &g, about)
+	return saveModel(path, vid2vid, &g, about, s.c.Half, state)
+}
+
+// saveModel writes a network with the weights of a state of training.
+func saveModel(path, name string, net models.Network, about models.About, half bool, state []train.State) error {
+	cfg, err := models.NewConfig(name, net, about)
 	if err != nil {
 		return err
 	}
@@ -246,7 +252,7 @@ func (s *session) save(path string, state []train.State) error {
 	for _, st := range state {
 		buffers[st.Name] = st
 	}
-	return models.Save(path, cfg, s.c.Half, func(name string, dst []float32) error {
+	return models.Save(path, cfg, half, func(name string, dst []float32) error {
 		st, ok := buffers[name]
 		if !ok {
 			return fmt.Errorf("the trainer has no weight %s", name)

@@ -26,7 +26,7 @@ type Pix2Pix struct {
 // NewPix2Pix builds the training step and compiles it. Warn, where set, is told
 // when training goes wrong. The device stays the caller's.
 func NewPix2Pix(dev engine.Device, p Pairs, c Pix2PixConfig, warn func(Warning)) (*Pix2Pix, error) {
-	if err := errors.Join(c.Validate(), p.check()); err != nil {
+	if err := errors.Join(c.Validate(), p.Validate()); err != nil {
 		return nil, err
 	}
 	if warn == nil {

@@ -81,7 +81,8 @@ type Pairs struct {
 	Seed                 uint64
 }
 
-func (p Pairs) check() error {
+// Validate checks what can be checked before anything is built.
+func (p Pairs) Validate() error {
 	if err := p.Net.Validate(); err != nil {
 		return fmt.Errorf("generator: %w", err)
 	}

@@ -70,7 +70,7 @@ func TestFlatFolders(t *testing.T) {
 // from its train and test, and from one file.
 func TestSidesOfOnePicture(t *testing.T) {
 	s := [2]int{8, 4}
-	gray := func(f *video.Frame) (*video.Frame, error) { return Luminance(f), nil }
+	gray := func(f *video.Frame) (*video.Frame, error) { return luminance(f), nil }
 	for name, c := range map[string]struct {
 		in   map[string][2]int
 		o    DataOptions
@@ -94,7 +94,7 @@ func TestSidesOfOnePicture(t *testing.T) {
 			for _, s := range samples {
 				want := s.B[0].Pix
 				if c.w == 8 {
-					want = Luminance(s.B[0]).Pix
+					want = luminance(s.B[0]).Pix
 				}
 				if alike := string(s.A[0].Pix) == string(want); alike != (c.w == 8) {
 					t.Errorf("%s: A is B's luminance: %v", s.Clip, alike)

@@ -80,6 +80,16 @@ func TestPix2PixStepEqualsPyTorch(t *testing.T) {
 	}
 }
 
+// luminance is a frame without its colours: Rec. 601 luma in every channel.
+func luminance(f *video.Frame) *video.Frame {
+	out := video.NewFrame(f.W, f.H)
+	for i := 0; i < len(f.Pix); i += 3 {
+		y := byte((int(f.Pix[i])*4899 + int(f.Pix[i+1])*9617 + int(f.Pix[i+2])*1868 + 1<<13) >> 14)
+		out.Pix[i], out.Pix[i+1], out.Pix[i+2] = y, y, y
+	}
+	return out
+}
+
 // coloured is a pair: rings whose colour their luminance tells, and that
 // luminance.
 func coloured(side int, phase float64) *Sample {
@@ -89,13 +99,13 @@ func coloured(side int, phase float64) *Sample {
 		v := 0.5 + 0.5*math.Sin(math.Hypot(x, y)/3+phase)
 		copy(b.Pix[3*i:], []byte{byte(40 + 200*v), byte(60 + 80*v), byte(200 - 160*v)})
 	}
-	copy(a.Pix, Luminance(b).Pix)
+	copy(a.Pix, luminance(b).Pix)
 	return &Sample{A: []*video.Frame{a}, B: []*video.Frame{b}}
 }
 
 // chroma is the PSNR of colour differences, R-Y and B-Y.
 func chroma(a, b *video.Frame) float64 {
-	ya, yb := Luminance(a), Luminance(b)
+	ya, yb := luminance(a), luminance(b)
 	var sum float64
 	for i := 0; i < len(a.Pix); i += 3 {
 		for _, c := range []int{0, 2} {

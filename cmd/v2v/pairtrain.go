@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/v2v/v2v/jobs"
+	"github.com/v2v/v2v/models"
+	"github.com/v2v/v2v/models/train"
+	"github.com/v2v/v2v/video"
+	"github.com/v2v/v2v/video/cvimg"
+)
+
+// pairHelp is the part of train's help about networks of single frames.
+const pairHelp = `With --model unet, resnet (pix2pix) or pix2pixHD_global a network learns to make
+each frame of its control picture alone. DATA may then hold pictures themselves:
+  A and B, or train_A and train_B      pairs of one name, pictures, folders or videos
+  --set data.side_by_side=true         each picture is a pair: control picture left,
+                                       frame right; data.reverse=true the other way
+  --set data.extract=gray              colour pictures or a video alone: learns to
+                                       colour; edges: learns from Canny edges
+  --set data.load=72x96                resize to height x width; --size then cuts samples
+  --set data.holdout=0.1               kept from training where there is no test part
+  --set generator.num_downs=5          unet: 8 take samples of multiples of 256, 5 of 32
+  --set loss=lsgan                     bce, lsgan or hinge; gan=0 trains without one
+Go on with v2v convert, batch and eval.`
+
+// pairNetworks are the networks of single frames that train knows.
+var pairNetworks = []string{"unet", "resnet", "pix2pixHD_global"}
+
+// PairTOML is the part of the TOML that networks of single frames share. Its
+// name is exported because TOML is written of exported embedded structs alone.
+type PairTOML struct {
+	Model    string  `toml:"model"`
+	Steps    int     `toml:"steps"`
+	Size     string  `toml:"size"`     // HxW cut out of larger pictures; "" takes them whole
+	Batch    int     `toml:"batch"`    // pairs a step
+	Seed     uint64  `toml:"seed"`     // of everything random
+	LR       float64 `toml:"lr"`       // learning rate
+	Constant int     `toml:"constant"` // steps before it begins to fall; 0 is half of them
+	Flip     bool    `toml:"flip"`     // mirror every other sample
+	Half     bool    `toml:"half"`     // store the model's weights in 16 bits
+
+	CheckpointSteps int `toml:"checkpoint_steps"`
+	SheetSteps      int `toml:"sheet_steps"` // -1 for no sample sheets
+
+	Data PairData `toml:"data"`
+}
+
+// PairData says how pairs are made of what the data folder holds.
+type PairData struct {
+	Load       string  `toml:"load"`         // HxW that everything is resized to; "" for no change
+	SideBySide bool    `toml:"side_by_side"` // a picture is a pair
+	Reverse    bool    `toml:"reverse"`      // the frame lies left
+	Extract    string  `toml:"extract"`      // gray or edges: the control picture is made of the frame
+	Holdout    float64 `toml:"holdout"`      // share kept from training where there is no test part
+}
+
+// pairConfig is the whole TOML of a network N.
+type pairConfig[N any] struct {
+	PairTOML
+	train.Pix2PixConfig
+	Generator N `toml:"generator"`
+}
+
+// pairSession is a run of training a network of single frames.
+type pairSession struct {
+	session
+	net    models.Network
+	p      *PairTOML
+	recipe *train.Pix2PixConfig
+	whole  any // the configuration that both are part of
+}
+
+func newPairSession(base session, name string, changed func(string) bool) (*pairSession, error) {
+	s := &pairSession{session: base}
+	shared := PairTOML{Model: name, Steps: 10000, Batch: 1, Seed: 1, LR: 2e-4, Flip: true, Half: true,
+		CheckpointSteps: 1000, SheetSteps: 500, Data: PairData{Holdout: 0.1}}
+	recipe := train.DefaultPix2Pix(name)
+	switch name {
+	case "unet":
+		c := &pairConfig[models.UNet]{shared, recipe, *models.DefaultUNet()}
+		s.net, s.p, s.recipe, s.whole = &c.Generator, &c.PairTOML, &c.Pix2PixConfig, c
+	case "resnet":
+		c := &pairConfig[models.ResNet]{shared, recipe, *models.DefaultResNet()}
+		s.net, s.p, s.recipe, s.whole = &c.Generator, &c.PairTOML, &c.Pix2PixConfig, c
+	default:
+		c := &pairConfig[models.Global]{shared, recipe, *models.DefaultGlobal()}
+		s.net, s.p, s.recipe, s.whole = &c.Generator, &c.PairTOML, &c.Pix2PixConfig, c
+	}
+	if err := s.o.read(s.whole); err != nil {
+		return nil, err
+	}
+	if changed("steps") {
+		s.p.Steps = s.o.steps
+	}
+	if changed("size") {
+		s.p.Size = s.o.size.String()
+	}
+	if changed("seed") {
+		s.p.Seed = s.o.seed
+	}
+	return s, s.check()
+}
+
+func (s *pairSession) check() error {
+	p := s.p
+	s.c = trainConfig{Steps: p.Steps, Size: p.Size, Frames: 2, Batch: p.Batch, Seed: p.Seed, LR: p.LR, Constant: p.Constant,
+		CheckpointSteps: p.CheckpointSteps, SheetSteps: p.SheetSteps}
+	err := s.c.check()
+	s.c.Frames = 1 // which clips of vid2vid may not be
+	d := p.Data
+	switch {
+	case err != nil:
+		return err
+	case len(s.o.data) > 1:
+		return usage("--data is given %d times: %s takes one", len(s.o.data), p.Model)
+	case d.Extract != "" && !slices.Contains([]string{"gray", "edges"}, d.Extract):
+		return usage("configuration: data.extract is %q; give gray or edges", d.Extract)
+	case d.Extract != "" && d.SideBySide:
+		return usage("configuration: data.extract and data.side_by_side exclude one another")
+	case d.Reverse && !d.SideBySide:
+		return usage("configuration: data.reverse is for data.side_by_side")
+	case !(d.Holdout >= 0 && d.Holdout < 1):
+		return usage("configuration: data.holdout is %g; give 0 to below 1", d.Holdout)
+	case d.Load != "":
+		if err := new(size).Set(d.Load); err != nil {
+			return usage("configuration: data.load: %w", err)
+		}
+	}
+	if err := errors.Join(s.net.Validate(), s.recipe.Validate()); err != nil {
+		return usage("configuration: %w", err)
+	}
+	return nil
+}
+
+func (s *pairSession) open(ctx context.Context) error {
+	if err := s.pairs(ctx); err != nil {
+		return err
+	}
+	s.bar.done()
+	w, h := s.data.Size()
+	p := train.Pairs{Net: s.net, Height: h, Width: w, Batch: s.c.Batch, Seed: s.c.Seed}
+	if err := p.Validate(); err != nil {
+		return usage("configuration: %w", err)
+	}
+	dev, err := s.o.device.open()
+	if err != nil {
+		return err
+	}
+	s.closers, s.device = append(s.closers, dev.Close), dev.Name()
+	if s.trainer, err = train.NewPix2Pix(dev, p, *s.recipe, s.warn); err != nil {
+		return err
+	}
+	s.closers = append(s.closers, s.trainer.Close)
+	return nil
+}
+
+// pairs reads the data, what is held out included.
+func (s *pairSession) pairs(ctx context.Context) error {
+	o := s.c.data()
+	o.Flip, o.Loose, o.Frames = s.p.Flip, true, 1
+	o.Alone = s.p.Data.SideBySide || s.p.Data.Extract != ""
+	o.Open = func(ctx context.Context, path string) (video.Reader, error) { return s.o.clip.plain(ctx, path) }
+	o.Progress = func(done, total int) { s.bar.set(done, total, "reading pairs") }
+	if s.p.Data.Extract != "" {
+		e, err := cvimg.NewExtractor(s.p.Data.Extract, cvimg.Options{})
+		if err != nil {
+			return err
+		}
+		defer e.Close()
+		o.A = s.changed(func(f *video.Frame) (*video.Frame, error) {
+			own := video.NewFrame(f.W, f.H)
+			return own, e.Apply(own, f)
+		})
+		o.B = s.changed(nil)
+	} else {
+		o.A, o.B = s.changed(s.half(s.p.Data.Reverse)), s.changed(s.half(!s.p.Data.Reverse))
+	}
+	var err error
+	if s.data, err = s.openData(ctx, o); err != nil {
+		if errors.Is(err, train.ErrNoSplit) {
+			err = withCode(jobs.ExitUnreadable, fmt.Errorf("%w; for pictures that are pairs set data.side_by_side=true, for colour pictures alone data.extract=gray", err))
+		}
+		return err
+	}
+	o.Split, o.Flip = train.TestSplit, false
+	s.held, err = s.openData(ctx, o)
+	if errors.Is(err, train.ErrNoSplit) {
+		s.held, err = s.data.HoldOut(s.p.Data.Holdout), nil
+	}
+	return err
+}
+
+// half takes one half of pictures that are pairs; nil where they are not.
+func (s *pairSession) half(right bool) func(*video.Frame) (*video.Frame, error) {
+	if !s.p.Data.SideBySide {
+		return nil
+	}
+	return func(f *video.Frame) (*video.Frame, error) {
+		l, r, err := train.Halves(f)
+		if right {
+			return r, err
+		}
+		return l, err
+	}
+}
+
+// changed is what becomes of a frame: first, where set, and then resizing.
+func (s *pairSession) changed(first func(*video.Frame) (*video.Frame, error)) func(*video.Frame) (*video.Frame, error) {
+	if s.p.Data.Load == "" {
+		return first
+	}
+	var to size
+	to.Set(s.p.Data.Load) // check has read it already
+	return func(f *video.Frame) (*video.Frame, error) {
+		if first != nil {
+			var err error
+			if f, err = first(f); err != nil {
+				return nil, err
+			}
+		}
+		return fitted(f, to)
+	}
+}
+
+func (s *pairSession) options() train.Options {
+	o := s.session.options()
+	o.Config, o.SaveModel = s.whole, s.save
+	return o
+}
+
+// save writes the model file of a state of training.
+func (s *pairSession) save(path string, state []train.State) error {
+	w, h := s.data.Size()
+	about := models.About{Size: (&size{h, w}).String(), Steps: s.c.Steps, Seed: s.c.Seed, Extract: s.p.Data.Extract}
+	if about.Extract == "" {
+		about.Extract = extractOf(s.o.data[0])
+	}
+	return saveModel(path, s.p.Model, s.net, about, s.p.Half, state)
+}
