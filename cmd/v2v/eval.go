@@ -27,6 +27,7 @@ type evalOptions struct {
 type scores struct {
 	PSNR       float64  `json:"psnr"`
 	SSIM       float64  `json:"ssim"`
+	Chroma     float64  `json:"chroma_psnr"` // of colour without brightness
 	Warp       float64  `json:"warp_error"`
 	RealWarp   float64  `json:"real_warp_error"`
 	Foreground *float64 `json:"psnr_foreground,omitempty"`
@@ -59,7 +60,7 @@ func newEval(a *app) *cobra.Command {
 		Long: `Measures PSNR and SSIM of generated frames against real ones, and the temporal
 warping error of both: how much a frame differs from the one before, moved along
 the flow of the real clip, where nothing is hidden. With a mask, PSNR is measured
-inside it too. A PATH is a video, a folder of pictures, or a folder of clips,
+inside it too; chroma PSNR is of colour without brightness. A PATH is a video, a folder of pictures, or a folder of clips,
 which are matched by name.`,
 		Example: `  v2v eval --fake out.mp4 --real real.mp4
   v2v eval --fake out/ --real data/test_B --mask mog2 --json`,
@@ -150,6 +151,7 @@ func mean(clips []clipScores) scores {
 	for _, c := range clips {
 		m.PSNR += c.PSNR / n
 		m.SSIM += c.SSIM / n
+		m.Chroma += c.Chroma / n
 		m.Warp += c.Warp / n
 		m.RealWarp += c.RealWarp / n
 	}
@@ -181,13 +183,13 @@ func (a *app) printScores(r evalReport) error {
 		return a.event(r)
 	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "clip\tframes\tPSNR\tSSIM\twarp error\tof the real clip\tforeground PSNR\t")
+	fmt.Fprintln(w, "clip\tframes\tPSNR\tSSIM\twarp error\tof the real clip\tforeground PSNR\tchroma PSNR\t")
 	row := func(name string, frames int, s scores) {
 		inside := "-"
 		if s.Foreground != nil {
 			inside = fmt.Sprintf("%.2f dB", *s.Foreground)
 		}
-		fmt.Fprintf(w, "%s\t%d\t%.2f dB\t%.4f\t%.6f\t%.6f\t%s\t\n", quoted(name), frames, s.PSNR, s.SSIM, s.Warp, s.RealWarp, inside)
+		fmt.Fprintf(w, "%s\t%d\t%.2f dB\t%.4f\t%.6f\t%.6f\t%s\t%.2f dB\t\n", quoted(name), frames, s.PSNR, s.SSIM, s.Warp, s.RealWarp, inside, s.Chroma)
 	}
 	frames := 0
 	for _, c := range r.Clips {

@@ -25,12 +25,13 @@ type evalMeter struct {
 	baseline   *video.Frame // nil without one
 	warp       *flow.WarpErrorMeter
 
-	n                      int // frames read
-	frames, pairs, inside  int // frames, pairs and frames with a mask measured
-	psnr, ssim, foreground float64
-	fakeWarp, realWarp     float64
-	mean, meanInside       float64 // PSNR of the baseline
-	err                    error
+	n                     int // frames read
+	frames, pairs, inside int // frames, pairs and frames with a mask measured
+	psnr, ssim, chroma    float64
+	foreground            float64
+	fakeWarp, realWarp    float64
+	mean, meanInside      float64 // PSNR of the baseline
+	err                   error
 }
 
 // openMeter opens the clips of a pair and refuses what cannot be compared.
@@ -167,8 +168,13 @@ func (m *evalMeter) compare(fake, real *video.Frame, mask []*video.Frame) error 
 	if err != nil {
 		return fmt.Errorf("frame %d: %w", m.n, err)
 	}
+	c, err := metric.Chroma(fake, real)
+	if err != nil {
+		return err
+	}
 	m.psnr += min(p, maxPSNR)
 	m.ssim += s
+	m.chroma += min(c, maxPSNR)
 	m.frames++
 	if m.baseline != nil {
 		if p, err = metric.PSNR(m.baseline, real, nil); err != nil {
@@ -204,7 +210,8 @@ func (m *evalMeter) compareInside(fake, real, mask *video.Frame) error {
 
 func (m *evalMeter) scores() scores {
 	over := func(sum float64, n int) float64 { return sum / float64(max(n, 1)) }
-	s := scores{PSNR: over(m.psnr, m.frames), SSIM: over(m.ssim, m.frames), Warp: over(m.fakeWarp, m.pairs), RealWarp: over(m.realWarp, m.pairs)}
+	s := scores{PSNR: over(m.psnr, m.frames), SSIM: over(m.ssim, m.frames), Chroma: over(m.chroma, m.frames),
+		Warp: over(m.fakeWarp, m.pairs), RealWarp: over(m.realWarp, m.pairs)}
 	if m.inside > 0 {
 		f := over(m.foreground, m.inside)
 		s.Foreground = &f
