@@ -73,7 +73,7 @@ func (r *Runner) compile(h, w int) error {
 	if err != nil {
 		return err
 	}
-	if r.exe, err = r.dev.Compile(p, engine.Options{Precision: r.o.Precision, Constants: r.model.Weight}); err != nil {
+	if r.exe, err = r.dev.Compile(p, engine.Options{Precision: r.o.Precision, Constants: r.model.Weight, Source: fmt.Sprintf("%p", r.model)}); err != nil {
 		return err
 	}
 	r.prog, r.h, r.w = p, h, w

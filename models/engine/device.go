@@ -90,6 +90,10 @@ type Options struct {
 	// Constants fills dst with the value of the named constant. It is called
 	// once for each; the device keeps its own packed copy only.
 	Constants func(name string, dst []float32) error
+	// Source names where the constants come from. Executables of one device
+	// that name the same source share what they have packed; empty: nothing is
+	// shared.
+	Source string
 }
 
 // CheckIO reports whether x is a slice that fits a buffer of n elements of

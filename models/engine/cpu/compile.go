@@ -6,6 +6,7 @@ package cpu
 #include "dnn.h"
 #include "kernels.h"
 #include <stdlib.h>
+#include <string.h>
 */
 import "C"
 
@@ -27,7 +28,8 @@ type slot int
 
 type slotInfo struct {
 	bytes int
-	mem   unsafe.Pointer // constants and packed weights, owned by the executable
+	mem   unsafe.Pointer // constants and packed weights
+	key   string         // of mem among those that executables share; empty: the executable's own
 	value int            // the bound value whose buffer this is, or -1
 }
 
@@ -114,11 +116,7 @@ func (c *compiler) release() {
 	for _, f := range c.free {
 		f()
 	}
-	for _, s := range c.slots {
-		if s.mem != nil {
-			C.free(s.mem)
-		}
-	}
+	c.d.drop(c.slots)
 }
 
 func (c *compiler) compile() error {
@@ -205,15 +203,44 @@ func (c *compiler) reorder(v int, from, to layout, src, dst slot) error {
 	return nil
 }
 
-// constant loads a plain constant into memory of its own.
+// constant loads a plain constant.
 func (c *compiler) constant(v int) (slot, error) {
-	mem, err := c.loadConstant(v)
+	s, err := c.packed(v, "plain", c.size(v)*4, func(raw, mem unsafe.Pointer) error {
+		C.memcpy(mem, raw, C.size_t(c.size(v)*4))
+		return nil
+	})
+	c.at[v][plain], c.home[v] = s, plain
+	return s, err
+}
+
+// packed is a constant in a kernel's own form, made by pack of the plain one,
+// which is dropped at once. Executables of one device share it where the
+// caller has named the weights' source.
+func (c *compiler) packed(v int, form string, bytes int, pack func(raw, mem unsafe.Pointer) error) (slot, error) {
+	name := c.p.Values[v].Name
+	key := ""
+	if c.o.Source != "" {
+		key = fmt.Sprintf("%s\x00%s\x00%s\x00%d", c.o.Source, name, form, bytes)
+		if w := c.d.shared[key]; w != nil {
+			w.users++
+			return c.slot(slotInfo{bytes: bytes, mem: w.mem, key: key, value: -1}), nil
+		}
+	}
+	raw, err := c.loadConstant(v)
 	if err != nil {
 		return 0, err
 	}
-	s := c.slot(slotInfo{bytes: c.size(v) * 4, mem: mem, value: -1})
-	c.at[v][plain], c.home[v] = s, plain
-	return s, nil
+	defer C.free(raw)
+	mem, err := alloc(bytes)
+	if err != nil {
+		return 0, fmt.Errorf("constant %s: %w", name, err)
+	}
+	C.memset(mem, 0, C.size_t(bytes))
+	s := c.slot(slotInfo{bytes: bytes, mem: mem, key: key, value: -1})
+	if key != "" {
+		c.d.shared[key] = &sharedWeights{mem: mem, users: 1}
+	}
+	return s, pack(raw, mem)
 }
 
 func (c *compiler) loadConstant(v int) (unsafe.Pointer, error) {

@@ -133,7 +133,7 @@ func (c *compiler) forward(i engine.Instr, s C.v2v_conv_spec, x slot, bias bool)
 	}
 	var ws slot
 	if constant {
-		ws, err = c.pack(conv, w)
+		ws, err = c.pack(conv, s, w)
 	} else {
 		ws, err = c.use(w, c.d.variableLayout(c.shape(w)))
 	}
@@ -173,20 +173,10 @@ func (c *compiler) newConv(s C.v2v_conv_spec) (*C.v2v_conv, error) {
 
 // pack turns a constant weight into the primitive's own format; the plain copy
 // is dropped at once.
-func (c *compiler) pack(conv *C.v2v_conv, w int) (slot, error) {
-	raw, err := c.loadConstant(w)
-	if err != nil {
-		return 0, err
-	}
-	defer C.free(raw)
-	bytes := int(C.v2v_conv_packed(conv))
-	mem, err := alloc(bytes)
-	if err != nil {
-		return 0, err
-	}
-	C.memset(mem, 0, C.size_t(bytes))
-	s := c.slot(slotInfo{bytes: bytes, mem: mem, value: -1})
-	return s, check(C.v2v_conv_pack(conv, f32(raw), mem), "pack weights")
+func (c *compiler) pack(conv *C.v2v_conv, s C.v2v_conv_spec, w int) (slot, error) {
+	return c.packed(w, fmt.Sprint("onednn ", s), int(C.v2v_conv_packed(conv)), func(raw, mem unsafe.Pointer) error {
+		return check(C.v2v_conv_pack(conv, f32(raw), mem), "pack weights")
+	})
 }
 
 func emitConvGradX(c *compiler, i engine.Instr) error {

@@ -83,3 +83,66 @@ func TestConstantsSeeDenormals(t *testing.T) {
 		t.Errorf("2^-136 * 2^112 is %g there", got)
 	}
 }
+
+// TestSharedConstants: executables that name one source load each constant
+// once, and the weights outlive whichever of them is closed first.
+func TestSharedConstants(t *testing.T) {
+	d, err := cpu.Open(cpu.Options{Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	c := enginetest.Case{Op: op.Conv{Stride: 1, Pad: 1}, Shapes: []tensor.Shape{{1, 64, 8, 8}, {64, 64, 3, 3}}, Const: []int{1}}
+	p, err := enginetest.Build(c, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	vals, loads := enginetest.Values(c), 0
+	compile := func(source string) engine.Executable {
+		e, err := d.Compile(p, engine.Options{Source: source, Constants: func(_ string, dst []float32) error {
+			loads++
+			copy(dst, vals[1])
+			return nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	x, err := d.Alloc(c.Shapes[0], engine.F32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	if err := x.Write(vals[0]); err != nil {
+		t.Fatal(err)
+	}
+	run := func(e engine.Executable) []float32 {
+		y := make([]float32, 64*8*8)
+		if err := errors.Join(e.Bind("x0", x), e.Run(), e.Output(0).Read(y)); err != nil {
+			t.Fatal(err)
+		}
+		return y
+	}
+	a, b := compile("model"), compile("model")
+	want := run(a)
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	other := compile("")
+	for _, e := range []engine.Executable{b, other} {
+		if diff := enginetest.Difference(run(e), want); diff != 0 {
+			t.Errorf("results differ by %g", diff)
+		}
+		if err := e.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := compile("model")
+	if err := again.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if loads != 3 {
+		t.Errorf("weights were loaded %d times: once for two, once alone, once again", loads)
+	}
+}

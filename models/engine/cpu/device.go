@@ -34,7 +34,29 @@ type Options struct {
 type Device struct {
 	thread *thread
 	block  int
-	half   bool // multiplies in bfloat16
+	half   bool                      // multiplies in bfloat16
+	shared map[string]*sharedWeights // touched on the thread alone
+}
+
+// sharedWeights are packed weights that several executables read.
+type sharedWeights struct {
+	mem   unsafe.Pointer
+	users int
+}
+
+// drop gives back the constants of an executable.
+func (d *Device) drop(slots []slotInfo) {
+	for _, s := range slots {
+		if w := d.shared[s.key]; w != nil && s.key != "" {
+			if w.users--; w.users > 0 {
+				continue
+			}
+			delete(d.shared, s.key)
+		}
+		if s.mem != nil {
+			C.free(s.mem)
+		}
+	}
 }
 
 // avx512Core is oneDNN's dnnl_cpu_isa_avx512_core: from there on channels come
@@ -52,7 +74,7 @@ func Open(o Options) (*Device, error) {
 	if o.Threads < 1 || o.Threads > 1024 {
 		return nil, fmt.Errorf("open cpu: %d threads; give 1 to 1024", o.Threads)
 	}
-	d := &Device{thread: startThread(), block: 8}
+	d := &Device{thread: startThread(), block: 8, shared: map[string]*sharedWeights{}}
 	d.thread.do(func() {
 		C.v2v_threads(C.int(o.Threads))
 		C.v2v_flush_denormals()

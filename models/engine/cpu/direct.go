@@ -3,10 +3,10 @@
 package cpu
 
 // #include "kernels.h"
-// #include <stdlib.h>
 import "C"
 
 import (
+	"fmt"
 	"unsafe"
 
 	"gorgonia.org/tensor"
@@ -131,17 +131,10 @@ func (c *compiler) direct(i engine.Instr, k C.v2v_taps, l layout, pad int, refle
 func (c *compiler) tapWeights(w int, k *C.v2v_taps) (slot, error) {
 	bytes := int(C.v2v_taps_packed(k))
 	if c.p.Values[w].Role == engine.Constant {
-		raw, err := c.loadConstant(w)
-		if err != nil {
-			return 0, err
-		}
-		defer C.free(raw)
-		mem, err := alloc(bytes)
-		if err != nil {
-			return 0, err
-		}
-		C.v2v_taps_pack(k, f32(mem), f32(raw))
-		return c.slot(slotInfo{bytes: bytes, mem: mem, value: -1}), nil
+		return c.packed(w, fmt.Sprint("taps ", k.transposed, k.plain, k.half), bytes, func(raw, mem unsafe.Pointer) error {
+			C.v2v_taps_pack(k, f32(mem), f32(raw))
+			return nil
+		})
 	}
 	l := c.layoutOf(w)
 	if l == filter {

@@ -190,11 +190,7 @@ func (e *executable) Close() error {
 		for _, f := range e.free {
 			f()
 		}
-		for _, s := range e.slots {
-			if s.mem != nil {
-				C.free(s.mem)
-			}
-		}
+		e.d.drop(e.slots)
 		C.free(e.arena)
 		for _, b := range e.own {
 			C.free(b.mem)

@@ -2,13 +2,11 @@
 
 package cpu
 
-/*
-#include <stdlib.h>
-#include "kernels.h"
-*/
+// #include "kernels.h"
 import "C"
 
 import (
+	"fmt"
 	"unsafe"
 
 	"gorgonia.org/tensor"
@@ -172,17 +170,10 @@ func (c *compiler) filters(w int, transposed bool) (slot, error) {
 	}
 	area := C.int(shape[2] * shape[3])
 	if c.p.Values[w].Role == engine.Constant {
-		raw, err := c.loadConstant(w)
-		if err != nil {
-			return 0, err
-		}
-		defer C.free(raw)
-		mem, err := alloc(c.size(w) * 4)
-		if err != nil {
-			return 0, err
-		}
-		C.v2v_filters(f32(mem), f32(raw), o, in, area, cbool(transposed), 0)
-		return c.slot(slotInfo{bytes: c.size(w) * 4, mem: mem, value: -1}), nil
+		return c.packed(w, fmt.Sprint("filters ", transposed), c.size(w)*4, func(raw, mem unsafe.Pointer) error {
+			C.v2v_filters(f32(mem), f32(raw), o, in, area, cbool(transposed), 0)
+			return nil
+		})
 	}
 	if !transposed {
 		return c.use(w, filter)
