@@ -109,36 +109,42 @@ func TestPictureRunsResumeExactly(t *testing.T) {
 			options := func(dir string) Options {
 				return Options{Dir: dir, Trainer: begin(), Data: d.Data, Steps: 20, Frames: 1, Batch: 4, Seed: 3, CheckpointSteps: 1000, SheetSteps: 10}
 			}
-			whole, err := Run(t.Context(), options(t.TempDir()))
-			if err != nil {
-				t.Fatal(err)
-			}
-			dir := t.TempDir()
-			o := options(dir)
-			why := errors.New("enough")
-			ctx, stop := context.WithCancelCause(t.Context())
-			o.Events = func(e Event) {
-				if s, ok := e.(Stepped); ok && s.Step == 11 {
-					stop(why)
-				}
-			}
-			if _, err := Run(ctx, o); !errors.Is(err, why) {
-				t.Fatal(err)
-			}
-			o = options(dir)
-			o.Resume = true
-			resumed, err := Run(t.Context(), o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !cmp.Equal(tensors(t, whole.Checkpoint), tensors(t, resumed.Checkpoint)) {
-				t.Error("the resumed run ends elsewhere")
-			}
-			past, err := ReadPast(dir)
-			if err != nil || len(past.Curve) != 20 || past.Checkpoints[len(past.Checkpoints)-1].Step != 20 {
-				t.Errorf("the run folder tells %+v, %v", past, err)
-			}
+			resumesExactly(t, options)
 		})
+	}
+}
+
+// resumesExactly stops a run of 20 steps in the middle.
+func resumesExactly(t *testing.T, options func(dir string) Options) {
+	t.Helper()
+	whole, err := Run(t.Context(), options(t.TempDir()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	o := options(dir)
+	why := errors.New("enough")
+	ctx, stop := context.WithCancelCause(t.Context())
+	o.Events = func(e Event) {
+		if s, ok := e.(Stepped); ok && s.Step == 11 {
+			stop(why)
+		}
+	}
+	if _, err := Run(ctx, o); !errors.Is(err, why) {
+		t.Fatal(err)
+	}
+	o = options(dir)
+	o.Resume = true
+	resumed, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !cmp.Equal(tensors(t, whole.Checkpoint), tensors(t, resumed.Checkpoint)) {
+		t.Error("the resumed run ends elsewhere")
+	}
+	past, err := ReadPast(dir)
+	if err != nil || len(past.Curve) != 20 || past.Checkpoints[len(past.Checkpoints)-1].Step != 20 {
+		t.Errorf("the run folder tells %+v, %v", past, err)
 	}
 }
 
