@@ -207,6 +207,11 @@ func (s *session) openData(ctx context.Context, o train.DataOptions) (*train.Dat
 		return nil, withCode(jobs.ExitUnreadable, err)
 	}
 	s.closers = append(s.closers, d.Close)
+	if n := s.c.Generator.LabelNC; n > 0 {
+		if err := d.CheckLabels(n); err != nil {
+			return nil, withCode(jobs.ExitUnreadable, err)
+		}
+	}
 	return d, nil
 }
 

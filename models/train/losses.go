@@ -29,6 +29,7 @@ func DefaultWeights() Weights {
 // terms collects named loss terms and their factors.
 type terms struct {
 	b     *nn.Builder
+	loss  string // adversarial: lsgan, which "" is too, hinge or vanilla
 	names []string
 	parts []nn.Term
 }
@@ -51,11 +52,35 @@ func (t *terms) add(name string, weight float32, node *G.Node) {
 // total is the weighted sum of all terms.
 func (t *terms) total() *G.Node { return t.b.Combine(t.parts...) }
 
-// gan is the least-squares loss of a discriminator's verdicts, added up over
-// its scales (Mao et al. 2017).
-func (t *terms) gan(name string, weight float32, verdict [][]*G.Node, target float32) {
+// gan is a discriminator's adversarial loss of its verdicts on what is real or
+// not, added up over its scales: least squares (Mao et al. 2017), hinge (Lim and
+// Ye 2017) or the vanilla cross entropy (Goodfellow et al. 2014).
+func (t *terms) gan(name string, weight float32, verdict [][]*G.Node, real bool) {
+	target, sign := float32(0), float32(1)
+	if real {
+		target, sign = 1, -1
+	}
 	for _, scale := range verdict {
-		t.add(name, weight, t.b.MSE(scale[len(scale)-1], target))
+		x := scale[len(scale)-1]
+		switch t.loss {
+		case "hinge":
+			t.add(name, weight, t.b.Mean(t.b.ReLU(t.b.Scale(x, sign, 1))))
+		case "vanilla":
+			t.add(name, weight, t.b.BCE(x, target))
+		default:
+			t.add(name, weight, t.b.MSE(x, target))
+		}
+	}
+}
+
+// fool is the generator's side of gan.
+func (t *terms) fool(name string, weight float32, verdict [][]*G.Node) {
+	if t.loss != "hinge" {
+		t.gan(name, weight, verdict, true)
+		return
+	}
+	for _, scale := range verdict {
+		t.add(name, weight, t.b.Scale(t.b.Mean(scale[len(scale)-1]), -1, 0))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	G "gorgonia.org/gorgonia"
 
@@ -28,24 +29,32 @@ type step struct {
 
 // frame are the inputs that a frame brings to the graphs.
 type frame struct {
-	labels, prev            []*G.Node // oldest first
-	real                    *G.Node
-	realPrev                []*G.Node
-	flow, flowPrev, visible *G.Node
+	labels, prev  []*G.Node   // oldest first
+	coarse        [][]*G.Node // prev of the coarser scales, that of half the size first
+	real          *G.Node
+	realPrev      []*G.Node
+	flow, visible *G.Node
 }
 
 type vid2vidGraphs struct {
-	c  Vid2VidConfig
-	d  discriminator
-	dt discriminator
+	c    Vid2VidConfig
+	d    discriminator
+	time []timeScale
 }
 
 func newGraphs(c Vid2VidConfig) vid2vidGraphs {
-	return vid2vidGraphs{c: c, d: discriminator{"D.", c.D.net()}, dt: discriminator{"DT.", c.D.net()}}
+	return vid2vidGraphs{c: c, d: discriminator{"D.", c.D.net()}, time: c.timeScales()}
 }
 
 func (g vid2vidGraphs) adversarial() bool { return g.c.Weights.GAN != 0 || g.c.Weights.Features != 0 }
-func (g vid2vidGraphs) temporal() bool    { return g.c.Weights.Temporal != 0 && !g.c.Generator.NoFlow }
+
+// levelled is the name of what belongs to pictures halved so many times.
+func levelled(name string, level int) string {
+	if level == 0 {
+		return name
+	}
+	return fmt.Sprintf("%s.%d", name, level)
+}
 
 // inputs makes the leaves of a graph. Pictures come as bytes, what was made
 // before as the float buffers it was left in.
@@ -54,48 +63,83 @@ func (g vid2vidGraphs) inputs(b *nn.Builder) frame {
 	needs := g.c.Generator.Needs()
 	var f frame
 	for i := range needs.Window {
-		f.labels = append(f.labels, b.FromBytes(b.InputBytes(fmt.Sprintf("label%d", i), n, h, w, 3), h, w, needs.Luma))
+		f.labels = append(f.labels, g.control(b, b.InputBytes(fmt.Sprintf("label%d", i), n, h, w, 3)))
 	}
+	f.coarse = make([][]*G.Node, needs.Scales-1)
 	for i := range needs.Past {
 		f.prev = append(f.prev, b.Input(fmt.Sprintf("prev%d", i), n, 3, h, w))
 		f.realPrev = append(f.realPrev, b.Input(fmt.Sprintf("realprev%d", i), n, 3, h, w))
+		for k := range f.coarse {
+			l := k + 1
+			f.coarse[k] = append(f.coarse[k], b.Input(levelled(fmt.Sprintf("prev%d", i), l), n, 3, h>>l, w>>l))
+		}
 	}
 	f.real = b.FromBytes(b.InputBytes("real", n, h, w, 3), h, w, false)
-	f.flow, f.flowPrev = b.Input("flow", n, 2, h, w), b.Input("flowprev", n, 2, h, w)
-	f.visible = b.Input("visible", n, 1, h, w)
+	f.flow, f.visible = b.Input("flow", n, 2, h, w), b.Input("visible", n, 1, h, w)
 	return f
 }
 
-// time is what the temporal discriminator sees: three frames, and the measured
-// flows between them in units of the flow head.
-func (f frame) time(b *nn.Builder, past []*G.Node, now *G.Node) []*G.Node {
-	k := len(past)
-	two := past[max(0, k-2):]
-	return append(slices.Clone(two), now, b.Scale(f.flowPrev, 1.0/20, 0), b.Scale(f.flow, 1.0/20, 0))
+// control makes a control picture's channels of its bytes.
+func (g vid2vidGraphs) control(b *nn.Builder, x *G.Node) *G.Node {
+	needs, h, w := g.c.Generator.Needs(), g.c.Height, g.c.Width
+	picture := func() *G.Node {
+		if needs.Labels > 0 {
+			return b.OneHot(x, needs.Labels, h, w)
+		}
+		return b.FromBytes(x, h, w, needs.Luma)
+	}
+	if !needs.Edges {
+		return picture()
+	}
+	return b.Concat(1, picture(), b.Edges(x, h, w))
 }
 
-// generator is the G step: extra outputs final, raw and real, then the losses.
-func (g vid2vidGraphs) generator(first bool) (*step, error) {
+// generated applies the generator.
+func (g vid2vidGraphs) generated(b *nn.Builder, net models.Vid2Vid, f frame) models.Outputs {
+	in := models.Inputs{Labels: b.Concat(1, f.labels...), Prev: b.Concat(1, f.prev...)}
+	for _, prev := range f.coarse {
+		in.Coarse = append(in.Coarse, b.Concat(1, prev...))
+	}
+	return net.Build(b, in)
+}
+
+// generator is the G step: extra outputs final, raw and real, the coarser
+// scales' final, then the losses.
+func (g vid2vidGraphs) generator(k kind) (*step, error) {
 	b := nn.NewBuilder(G.NewGraph(), nn.Options{PerFrame: true})
 	f := g.inputs(b)
 	net := g.c.Generator
-	if first {
+	if k.first {
 		net.NoFlow = true
 	}
-	out := net.Build(b, models.Inputs{Labels: b.Concat(1, f.labels...), Prev: b.Concat(1, f.prev...)})
-	params := b.Params() // before the discriminators add theirs
-	t := &terms{b: b}
+	out := g.generated(b, net, f)
+	params := slices.DeleteFunc(b.Params(), func(p nn.Param) bool { return !g.learns(p.Name, k) }) // those of discriminators come later
+	t := &terms{b: b, loss: g.c.Loss}
 	g.picture(b, t, f, out)
 	if out.Flow != nil {
 		g.motion(b, t, f, out)
 	}
-	if out.Flow != nil && g.temporal() {
-		fake, real := g.dt.on(b, f.time(b, f.prev, out.Final)...), g.dt.on(b, f.time(b, f.realPrev, f.real)...)
-		t.gan("GT_GAN", g.c.Weights.Temporal, fake, 1)
-		t.features("GT_FM", g.c.Weights.Features*g.c.Weights.Temporal, fake, real)
+	for _, s := range k.judging(g.time) {
+		fake, real := s.d.on(b, s.sees(b, f, f.prev, "past", out.Final)...), s.d.on(b, s.sees(b, f, f.realPrev, "realpast", f.real)...)
+		t.fool("G"+s.name()+"_GAN", g.c.Weights.Temporal, fake)
+		t.features("G"+s.name()+"_FM", g.c.Weights.Features*g.c.Weights.Temporal, fake, real)
 	}
 	extra := []engine.Named{{Name: "final", Node: out.Final}, {Name: "raw", Node: out.Raw}, {Name: "real_f", Node: f.real}}
-	return g.finish(b, t, params, "adam", extra)
+	for i, o := range out.Coarse {
+		extra = append(extra, engine.Named{Name: levelled("final", i+1), Node: o.Final})
+	}
+	return g.finish(b, t, params, func(string) string { return "adam" }, extra)
+}
+
+// learns reports whether a parameter of the generator takes part in a step:
+// where the finest scale alone learns those of others do not, nor ever what
+// makes the pictures of a coarser scale, which no loss sees.
+func (g vid2vidGraphs) learns(name string, k kind) bool {
+	top := g.c.Generator.Needs().Scales - 1
+	if top == 0 || strings.HasPrefix(name, fmt.Sprintf("netG%d.", top)) {
+		return true
+	}
+	return !k.fixed && !strings.Contains(name, "model_final_") && !strings.Contains(name, "indv_final.")
 }
 
 // picture are the terms about the frame itself, for the blend and for what was
@@ -114,7 +158,7 @@ func (g vid2vidGraphs) picture(b *nn.Builder, t *terms, f frame, out models.Outp
 		t.add("G_L1", g.c.Weights.L1, b.L1(p, f.real))
 		if g.adversarial() {
 			fake := g.d.on(b, now, p)
-			t.gan("G_GAN", g.c.Weights.GAN, fake, 1)
+			t.fool("G_GAN", g.c.Weights.GAN, fake)
 			t.features("G_FM", g.c.Weights.Features, fake, real)
 		}
 	}
@@ -123,7 +167,8 @@ func (g vid2vidGraphs) picture(b *nn.Builder, t *terms, f frame, out models.Outp
 // motion are the terms about flow and mask.
 func (g vid2vidGraphs) motion(b *nn.Builder, t *terms, f frame, out models.Outputs) {
 	w, last := g.c.Weights, len(f.prev)-1
-	t.masked("F_Flow", w.Flow, out.Flow, f.flow, f.visible)
+	flow := w.Flow / float32(int(1)<<(g.c.Generator.Needs().Scales-1)) // of finer pixels there are more to a motion
+	t.masked("F_Flow", flow, out.Flow, f.flow, f.visible)
 	t.masked("F_Warp", w.FlowWarp, b.Warp(f.realPrev[last], out.Flow), f.real, f.visible)
 	t.masked("G_Warp", w.Warp, out.Final, b.Warp(f.prev[last], f.flow), f.visible)
 	// The mask lies in [0,1], so that its mean is its L1 norm.
@@ -131,35 +176,60 @@ func (g vid2vidGraphs) motion(b *nn.Builder, t *terms, f frame, out models.Outpu
 }
 
 // judge is the step of the discriminators: they see what the G step left in
-// the inputs fake and fakeraw.
-func (g vid2vidGraphs) judge(first bool) (*step, error) {
+// the inputs fake and fakeraw. It is nil where none of them judges.
+func (g vid2vidGraphs) judge(k kind) (*step, error) {
+	judging := k.judging(g.time)
+	if !g.adversarial() && len(judging) == 0 {
+		return nil, nil
+	}
 	b := nn.NewBuilder(G.NewGraph(), nn.Options{PerFrame: true})
 	f := g.inputs(b)
 	n, h, w := g.c.Batch, g.c.Height, g.c.Width
 	pictures := []*G.Node{b.Input("fake", n, 3, h, w)}
-	if !first && !g.c.Generator.NoFlow {
+	if !k.first && !g.c.Generator.NoFlow {
 		pictures = append(pictures, b.Input("fakeraw", n, 3, h, w))
 	}
 	now := f.labels[len(f.labels)-1]
-	t := &terms{b: b}
+	t := &terms{b: b, loss: g.c.Loss}
 	if g.adversarial() {
 		real := g.d.on(b, now, f.real)
 		for _, p := range pictures {
-			t.gan("D_fake", 0.5, g.d.on(b, now, p), 0)
-			t.gan("D_real", 0.5, real, 1)
+			t.gan("D_fake", 0.5, g.d.on(b, now, p), false)
+			t.gan("D_real", 0.5, real, true)
 		}
 	}
-	if !first && g.temporal() {
-		t.gan("DT_fake", 0.5, g.dt.on(b, f.time(b, f.prev, pictures[0])...), 0)
-		t.gan("DT_real", 0.5, g.dt.on(b, f.time(b, f.realPrev, f.real)...), 1)
+	optimiser := func(name string) string {
+		for _, s := range judging {
+			if strings.HasPrefix(name, s.d.prefix) {
+				return s.adam
+			}
+		}
+		return "dadam"
 	}
-	return g.finish(b, t, b.Params(), "dadam", nil)
+	for _, s := range judging {
+		t.gan("D"+s.name()+"_fake", 0.5, s.d.on(b, s.sees(b, f, f.prev, "past", pictures[0])...), false)
+		t.gan("D"+s.name()+"_real", 0.5, s.d.on(b, s.sees(b, f, f.realPrev, "realpast", f.real)...), true)
+	}
+	return g.finish(b, t, b.Params(), optimiser, nil)
 }
 
-// finish differentiates, adds the optimiser and lowers.
-func (g vid2vidGraphs) finish(b *nn.Builder, t *terms, params []nn.Param, adam string, extra []engine.Named) (*step, error) {
-	total := t.total()
-	updates := nn.Adam(b, params, b.Grad(total, params), nn.AdamOptions{Beta1: g.c.Beta1, Beta2: g.c.Beta2, Name: adam})
+// finish differentiates, adds the optimiser of each parameter and lowers.
+func (g vid2vidGraphs) finish(b *nn.Builder, t *terms, params []nn.Param, optimiser func(string) string, extra []engine.Named) (*step, error) {
+	grads := b.Grad(t.total(), params)
+	var updates []nn.Update
+	for i := 0; i < len(grads); {
+		name, from := optimiser(params[i].Name), i
+		for ; i < len(grads) && optimiser(params[i].Name) == name; i++ {
+		}
+		o := nn.AdamOptions{Name: name}
+		if o.Beta1, o.Beta2 = g.c.temporalBetas(); name == "adam" || name == "dadam" {
+			o.Beta1, o.Beta2 = g.c.betas()
+		}
+		if o.Beta1 == 0 {
+			o.Beta1 = -1
+		}
+		updates = append(updates, nn.Adam(b, params[from:i], grads[from:i], o)...)
+	}
 	if err := b.Err(); err != nil {
 		return nil, err
 	}

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
 	"gorgonia.org/tensor"
 
 	"github.com/v2v/v2v/models/engine"
-	"github.com/v2v/v2v/models/nn"
 )
 
 // Vid2Vid trains the composite generator with an image and a temporal
@@ -22,16 +20,19 @@ import (
 type Vid2Vid struct {
 	c      Vid2VidConfig
 	dev    engine.Device
-	g, d   [2]*step // first frame of a clip, and the others; d may be nil
+	time   []timeScale
+	g, d   map[kind]*step // d may hold none
+	all    []*step
 	render *step
 	vars   map[string]engine.Buffer
 	state  []State
 	in     map[string]engine.Buffer // inputs that are overwritten at every frame
+	flows  []flowInput              // those of them that are measured flow
 	labels []engine.Buffer          // ring of control pictures
-	fake   []engine.Buffer          // ring of made frames, one more than the generator's past
+	fake   [][]engine.Buffer        // for each spatial scale, the finest first, a ring of made frames
 	real   []engine.Buffer          // ring of real ones
-	raw    engine.Buffer
-	motion bool // some program reads the measured flow
+	raw    []engine.Buffer          // of each scale what nobody remembers
+	motion bool                     // some program reads the measured flow
 }
 
 // NewVid2Vid builds every graph of the training step and compiles it. The
@@ -40,7 +41,8 @@ func NewVid2Vid(dev engine.Device, c Vid2VidConfig) (*Vid2Vid, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	v := &Vid2Vid{c: c, dev: dev, vars: map[string]engine.Buffer{}, in: map[string]engine.Buffer{}}
+	v := &Vid2Vid{c: c, dev: dev, time: c.timeScales(), g: map[kind]*step{}, d: map[kind]*step{},
+		vars: map[string]engine.Buffer{}, in: map[string]engine.Buffer{}}
 	if err := v.build(); err != nil {
 		return nil, errors.Join(fmt.Errorf("build the training step: %w", err), v.Close())
 	}
@@ -48,34 +50,57 @@ func NewVid2Vid(dev engine.Device, c Vid2VidConfig) (*Vid2Vid, error) {
 }
 
 func (v *Vid2Vid) build() error {
-	graphs := newGraphs(v.c)
-	var params []nn.Param
-	for i, first := range []bool{true, false} {
-		var err error
-		if v.g[i], err = graphs.generator(first); err != nil {
-			return fmt.Errorf("generator: %w", err)
-		}
-		params = append(params, v.g[i].params...)
-		if graphs.adversarial() || (!first && graphs.temporal()) {
-			if v.d[i], err = graphs.judge(first); err != nil {
-				return fmt.Errorf("discriminator: %w", err)
-			}
-		}
-	}
-	var err error
-	if v.render, err = graphs.rendering(); err != nil {
-		return fmt.Errorf("rendering: %w", err)
-	}
 	if err := v.allocate(); err != nil {
 		return err
 	}
-	for _, s := range v.steps() {
-		if err := v.compile(s); err != nil {
-			return err
+	graphs := newGraphs(v.c)
+	var err error
+	for _, k := range v.c.kinds() {
+		if v.g[k], err = graphs.generator(k); err != nil {
+			return fmt.Errorf("generator: %w", err)
+		}
+		if err := v.compile(v.g[k]); err != nil {
+			return fmt.Errorf("generator: %w", err)
+		}
+		judges := k
+		judges.fixed = false // is all the same to them
+		if _, ok := v.d[judges]; ok {
+			continue
+		}
+		if v.d[judges], err = graphs.judge(judges); err != nil {
+			return fmt.Errorf("discriminator: %w", err)
+		}
+		if err := v.compile(v.d[judges]); err != nil {
+			return fmt.Errorf("discriminator: %w", err)
+		}
+	}
+	if v.render, err = graphs.rendering(); err != nil {
+		return fmt.Errorf("rendering: %w", err)
+	}
+	if err := v.compile(v.render); err != nil {
+		return fmt.Errorf("rendering: %w", err)
+	}
+	for _, t := range v.time {
+		if t.own {
+			if err := v.count(t); err != nil {
+				return err
+			}
 		}
 	}
 	slices.SortStableFunc(v.state, func(a, b State) int { return order(a.Model) - order(b.Model) })
-	return v.initialise(params)
+	return v.initialise()
+}
+
+// count makes room for the steps of an optimiser that counts them itself.
+func (v *Vid2Vid) count(t timeScale) error {
+	b, err := v.dev.Alloc(tensor.Shape{1}, engine.F32)
+	if err != nil {
+		return err
+	}
+	name := t.d.prefix + "steps"
+	v.vars[name] = b
+	v.state = append(v.state, State{Name: name, Buffer: b})
+	return b.Write([]float32{0})
 }
 
 // order puts the generator's weights first.
@@ -86,20 +111,13 @@ func order(model bool) int {
 	return 1
 }
 
-// steps lists the programs there are.
-func (v *Vid2Vid) steps() []*step {
-	var all []*step
-	for _, s := range []*step{v.g[0], v.g[1], v.d[0], v.d[1], v.render} {
-		if s != nil {
-			all = append(all, s)
-		}
-	}
-	return all
-}
-
 // compile makes a step's program executable and binds its variables, sharing
 // those that earlier steps have.
 func (v *Vid2Vid) compile(s *step) error {
+	if s == nil {
+		return nil
+	}
+	v.all = append(v.all, s)
 	var err error
 	if s.exe, err = v.dev.Compile(s.prog, engine.Options{}); err != nil {
 		return err
@@ -130,7 +148,7 @@ func (v *Vid2Vid) compile(s *step) error {
 // isModel tells the generator's weights from the discriminators' and from the
 // optimisers' moments.
 func isModel(name string) bool {
-	return !strings.HasPrefix(name, "D.") && !strings.HasPrefix(name, "DT.") &&
+	return !strings.HasPrefix(name, "D.") && !strings.HasPrefix(name, "DT") &&
 		!strings.HasSuffix(name, "adam_m") && !strings.HasSuffix(name, "adam_v")
 }
 
@@ -157,30 +175,55 @@ func (v *Vid2Vid) allocate() error {
 		return b
 	}
 	v.in["real"] = get(bytes, engine.U8)
-	v.in["flow"], v.in["flowprev"], v.in["visible"] = get(floats(2), engine.F32), get(floats(2), engine.F32), get(floats(1), engine.F32)
+	v.in["visible"] = get(floats(1), engine.F32)
 	v.in["adam.h"], v.in["dadam.h"] = get(tensor.Shape{2}, engine.F32), get(tensor.Shape{2}, engine.F32)
+	long := needs.Past
+	v.flows = []flowInput{{name: "flow", stride: 1}}
+	for _, t := range v.time {
+		long = max(long, t.reach())
+		if t.adam != "dadam" {
+			v.in[t.adam+".h"] = get(tensor.Shape{2}, engine.F32)
+		}
+		for _, f := range t.flows() {
+			if !slices.Contains(v.flows, f) {
+				v.flows = append(v.flows, f)
+			}
+		}
+	}
+	for _, f := range v.flows {
+		v.in[f.name] = get(floats(2), engine.F32)
+	}
 	for range needs.Window {
 		v.labels = append(v.labels, get(bytes, engine.U8))
 	}
-	for range needs.Past + 1 {
-		v.fake, v.real = append(v.fake, get(floats(3), engine.F32)), append(v.real, get(floats(3), engine.F32))
+	v.fake = make([][]engine.Buffer, needs.Scales)
+	for l := range v.fake {
+		small := tensor.Shape{n, 3, h >> l, w >> l}
+		v.raw = append(v.raw, get(small, engine.F32))
+		for range long + 1 {
+			v.fake[l] = append(v.fake[l], get(small, engine.F32))
+		}
 	}
-	v.raw = get(floats(3), engine.F32)
+	for range long + 1 {
+		v.real = append(v.real, get(floats(3), engine.F32))
+	}
 	return err
 }
 
 // initialise draws the weights, each from its own source.
-func (v *Vid2Vid) initialise(params []nn.Param) error {
-	for _, s := range v.d {
-		if s != nil {
-			params = append(params, s.params...)
-		}
-	}
-	for _, p := range params {
-		x := make([]float32, p.Shape.TotalSize())
-		p.Fill(x, p.Rand(v.c.Seed))
-		if err := v.vars[p.Name].Write(x); err != nil {
-			return fmt.Errorf("initialise %s: %w", p.Name, err)
+func (v *Vid2Vid) initialise() error {
+	done := map[string]bool{}
+	for _, s := range v.all {
+		for _, p := range s.params {
+			if done[p.Name] {
+				continue
+			}
+			done[p.Name] = true
+			x := make([]float32, p.Shape.TotalSize())
+			p.Fill(x, p.Rand(v.c.Seed))
+			if err := v.vars[p.Name].Write(x); err != nil {
+				return fmt.Errorf("initialise %s: %w", p.Name, err)
+			}
 		}
 	}
 	return nil
@@ -204,13 +247,13 @@ func (v *Vid2Vid) Train(ctx context.Context, batch []*Sample, r Rates, report fu
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
-		if err := v.rates(r.LR, r.Step+t); err != nil {
+		if err := errors.Join(v.unfix(r.Step+t), v.rates(r.LR, r.Step+t, t)); err != nil {
 			return err
 		}
 		if err := v.upload(batch, t); err != nil {
 			return fmt.Errorf("frame %d: %w", t, err)
 		}
-		losses, err := v.frame(t)
+		losses, err := v.frame(t, r.Step+t)
 		if err != nil {
 			return fmt.Errorf("frame %d: %w", t, err)
 		}
@@ -223,70 +266,33 @@ func (v *Vid2Vid) Train(ctx context.Context, batch []*Sample, r Rates, report fu
 
 // forget empties the past: the frames before a clip are mid grey.
 func (v *Vid2Vid) forget() error {
-	zero := make([]float32, v.c.Batch*3*v.c.Height*v.c.Width)
-	for _, b := range append(append([]engine.Buffer{}, v.fake...), v.real...) {
-		if err := b.Write(zero); err != nil {
-			return err
+	for _, ring := range append(slices.Clone(v.fake), v.real) {
+		zero := make([]float32, ring[0].Shape().TotalSize())
+		for _, b := range ring {
+			if err := b.Write(zero); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// rates sets what Adam needs to know of the step, its bias corrections
-// included (Kingma and Ba 2015).
-func (v *Vid2Vid) rates(lr float64, step int) error {
-	t := float64(step + 1)
-	first := 1 / (1 - math.Pow(float64(v.c.Beta1), t))
-	second := 1 / math.Sqrt(1-math.Pow(float64(v.c.Beta2), t))
-	return errors.Join(
-		v.in["adam.h"].Write([]float32{float32(lr * first), float32(second)}),
-		v.in["dadam.h"].Write([]float32{float32(lr * v.c.D.Rate * first), float32(second)}))
-}
-
-// upload brings frame t of every sample to the device.
-func (v *Vid2Vid) upload(batch []*Sample, t int) error {
-	size := v.c.Height * v.c.Width
-	a, b := make([]byte, 0, len(batch)*size*3), make([]byte, 0, len(batch)*size*3)
-	for _, s := range batch {
-		if s.A[t].W != v.c.Width || s.A[t].H != v.c.Height {
-			return fmt.Errorf("frame is %dx%d, training runs at %dx%d", s.A[t].W, s.A[t].H, v.c.Width, v.c.Height)
-		}
-		a, b = append(a, s.A[t].Pix...), append(b, s.B[t].Pix...)
-	}
-	err := errors.Join(v.labels[t%len(v.labels)].Write(a), v.in["real"].Write(b))
-	if err != nil || t == 0 || !v.motion {
-		return err
-	}
-	return v.uploadFlow(batch, t)
-}
-
-func (v *Vid2Vid) uploadFlow(batch []*Sample, t int) error {
-	size := v.c.Height * v.c.Width
-	uv, before, seen := make([]float32, 0, len(batch)*size*2), make([]float32, len(batch)*size*2), make([]float32, 0, len(batch)*size)
-	for i, s := range batch {
-		if s.Flow == nil || s.Flow[t] == nil {
-			return fmt.Errorf("the sample has no measured flow")
-		}
-		uv = append(append(uv, s.Flow[t].U...), s.Flow[t].V...)
-		seen = append(seen, s.Visible[t]...)
-		if t > 1 {
-			copy(before[2*i*size:], s.Flow[t-1].U)
-			copy(before[(2*i+1)*size:], s.Flow[t-1].V)
-		}
-	}
-	return errors.Join(v.in["flow"].Write(uv), v.in["flowprev"].Write(before), v.in["visible"].Write(seen))
-}
-
 // frame takes the steps of one frame: the generator's, then the
 // discriminators' on what it made.
-func (v *Vid2Vid) frame(t int) ([]Loss, error) {
-	kind := min(t, 1)
-	g, d := v.g[kind], v.d[kind]
+func (v *Vid2Vid) frame(t, done int) ([]Loss, error) {
+	k := kindAt(v.time, t, done < v.c.FixGlobal)
+	g := v.g[k]
+	k.fixed = false
+	d := v.d[k]
 	if err := v.point(g, t); err != nil {
 		return nil, err
 	}
-	n := len(v.fake)
-	if err := errors.Join(g.bind("final", v.fake[t%n]), g.bind("raw", v.raw), g.bind("real_f", v.real[t%n])); err != nil {
+	n := len(v.real)
+	err := errors.Join(g.bind("raw", v.raw[0]), g.bind("real_f", v.real[t%n]))
+	for l, ring := range v.fake {
+		err = errors.Join(err, g.bind(levelled("final", l), ring[t%n]))
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := g.exe.Run(); err != nil {
@@ -296,7 +302,7 @@ func (v *Vid2Vid) frame(t int) ([]Loss, error) {
 	if err != nil || d == nil {
 		return losses, err
 	}
-	if err := errors.Join(v.point(d, t), d.bind("fake", v.fake[t%n]), d.bind("fakeraw", v.raw)); err != nil {
+	if err := errors.Join(v.point(d, t), d.bind("fake", v.fake[0][t%n]), d.bind("fakeraw", v.raw[0])); err != nil {
 		return nil, err
 	}
 	if err := d.exe.Run(); err != nil {
@@ -307,25 +313,29 @@ func (v *Vid2Vid) frame(t int) ([]Loss, error) {
 
 // point turns a program's window and past to frame t.
 func (v *Vid2Vid) point(s *step, t int) error {
-	w, n := len(v.labels), len(v.fake)
+	w, n, past := len(v.labels), len(v.real), v.c.Generator.Needs().Past
+	var errs []error
 	for i := range w {
-		if err := s.bind(fmt.Sprintf("label%d", i), v.labels[max(0, t-w+1+i)%w]); err != nil {
-			return err
+		errs = append(errs, s.bind(fmt.Sprintf("label%d", i), v.labels[max(0, t-w+1+i)%w]))
+	}
+	for i := range past {
+		at := (t - past + i + n) % n
+		errs = append(errs, s.bind(fmt.Sprintf("realprev%d", i), v.real[at]))
+		for l, ring := range v.fake {
+			errs = append(errs, s.bind(levelled(fmt.Sprintf("prev%d", i), l), ring[at]))
 		}
 	}
-	for i := range n - 1 {
-		at := (t + 1 + i) % n
-		if err := errors.Join(s.bind(fmt.Sprintf("prev%d", i), v.fake[at]), s.bind(fmt.Sprintf("realprev%d", i), v.real[at])); err != nil {
-			return err
-		}
+	for back := past + 1; back < n && back <= t; back++ {
+		at := (t - back) % n
+		errs = append(errs, s.bind(fmt.Sprintf("past%d", back), v.fake[0][at]), s.bind(fmt.Sprintf("realpast%d", back), v.real[at]))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Close implements Trainer.
 func (v *Vid2Vid) Close() error {
 	var errs []error
-	for _, s := range v.steps() {
+	for _, s := range v.all {
 		if s.exe != nil {
 			errs = append(errs, s.exe.Close())
 		}
@@ -337,7 +347,10 @@ func (v *Vid2Vid) Close() error {
 	for _, b := range v.in {
 		bufs = append(bufs, b)
 	}
-	bufs = append(append(append(append(bufs, v.labels...), v.fake...), v.real...), v.raw)
+	bufs = append(append(append(bufs, v.labels...), v.real...), v.raw...)
+	for _, ring := range v.fake {
+		bufs = append(bufs, ring...)
+	}
 	for _, b := range bufs {
 		if b != nil {
 			errs = append(errs, b.Close())

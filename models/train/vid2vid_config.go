@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/v2v/v2v/models"
 	"github.com/v2v/v2v/models/nn"
@@ -15,10 +16,19 @@ type Vid2VidConfig struct {
 	Weights   Weights        `toml:"weights"`
 	Beta1     float32        `toml:"beta1"` // Adam's; 0 is 0.5
 	Beta2     float32        `toml:"beta2"` // Adam's; 0 is 0.999
-	Seed      uint64         `toml:"-"`
-	Height    int            `toml:"-"`
-	Width     int            `toml:"-"`
-	Batch     int            `toml:"-"`
+	// Loss is the adversarial one: lsgan, which none is too, hinge or vanilla.
+	Loss string `toml:"loss,omitempty"`
+	// TTUR is the published two time-scale update rule (Heusel et al. 2017):
+	// half the rate for the generator, twice for the image discriminator, betas
+	// 0 and 0.9 for both.
+	TTUR bool `toml:"ttur,omitempty"`
+	// FixGlobal is for how many steps the finest spatial scale alone learns;
+	// then all do, with a new optimiser.
+	FixGlobal int    `toml:"fix_global,omitempty"`
+	Seed      uint64 `toml:"-"`
+	Height    int    `toml:"-"`
+	Width     int    `toml:"-"`
+	Batch     int    `toml:"-"`
 }
 
 // DConfig describes the image and the temporal discriminator.
@@ -30,6 +40,13 @@ type DConfig struct {
 	// Rate is the discriminators' learning rate as a multiple of the
 	// generator's (two time-scale update rule, Heusel et al. 2017).
 	Rate float64 `toml:"rate"`
+
+	// Scales is how many temporal discriminators there are: the s-th, from 0,
+	// sees frames Frames^s apart, once a clip has enough of them. 0 is one that
+	// judges from the second frame on, taking what was before the clip for grey.
+	Scales int  `toml:"n_scales_temporal,omitempty"`
+	Frames int  `toml:"n_frames_D,omitempty"` // frames a temporal discriminator sees; 0 is 3
+	Sparse bool `toml:"sparse_D,omitempty"`   // only groups of frames that share none at their scale
 }
 
 // DefaultVid2Vid is a configuration that trains on two cores: a narrow
@@ -51,10 +68,17 @@ func (c Vid2VidConfig) Validate() error {
 	if err := c.Generator.Validate(); err != nil {
 		return fmt.Errorf("generator: %w", err)
 	}
-	stride := c.Generator.Needs().Stride
+	needs := c.Generator.Needs()
+	stride := needs.Stride
 	switch {
+	case c.Generator.Stats == "running":
+		return fmt.Errorf("generator: norm_stats is running, but stored statistics are not trained; set norm_stats to frame")
+	case needs.Labels == 0 && needs.InputNC != 1 && needs.InputNC != 3:
+		return fmt.Errorf("generator: input_nc is %d, but control pictures have 3 channels, or 1 by their luminance; for label ids give label_nc", needs.InputNC)
 	case c.Height < 1 || c.Width < 1 || c.Height%stride != 0 || c.Width%stride != 0:
 		return fmt.Errorf("training size %dx%d is no multiple of %d", c.Height, c.Width, stride)
+	case c.Height < needs.Least || c.Width < needs.Least:
+		return fmt.Errorf("training size %dx%d is too small: the generator wants at least %dx%d", c.Height, c.Width, needs.Least, needs.Least)
 	case c.Batch < 1:
 		return fmt.Errorf("batch is %d; give at least 1", c.Batch)
 	case c.D.NDF < 1 || c.D.Layers < 1 || c.D.NumD < 1:
@@ -66,7 +90,40 @@ func (c Vid2VidConfig) Validate() error {
 	case c.Weights.L1 == 0 && c.Weights.GAN == 0:
 		return fmt.Errorf("weights: both l1 and gan are 0: nothing would teach the picture")
 	}
+	return c.validateSchedule()
+}
+
+// validateSchedule checks who learns when, and from what.
+func (c Vid2VidConfig) validateSchedule() error {
+	switch {
+	case !slices.Contains([]string{"", "lsgan", "hinge", "vanilla"}, c.Loss):
+		return fmt.Errorf("loss is %q; give lsgan, hinge or vanilla", c.Loss)
+	case c.FixGlobal < 0 || c.FixGlobal > 0 && c.Generator.Scales < 2:
+		return fmt.Errorf("fix_global is %d; give at least 0, and more only with n_scales_spatial of 2 or 3", c.FixGlobal)
+	case c.D.Scales < 0 || c.D.Scales > 4:
+		return fmt.Errorf("discriminator: n_scales_temporal is %d; give 0 to 4", c.D.Scales)
+	case c.D.Frames != 0 && (c.D.Frames < 2 || c.D.Frames > 5):
+		return fmt.Errorf("discriminator: n_frames_D is %d; give 2 to 5", c.D.Frames)
+	case c.D.Sparse && c.D.Scales == 0:
+		return fmt.Errorf("discriminator: sparse_D wants n_scales_temporal of at least 1")
+	}
 	return nil
+}
+
+// betas are Adam's constants for the generator and the image discriminator.
+func (c Vid2VidConfig) betas() (float32, float32) {
+	if c.TTUR {
+		return 0, 0.9
+	}
+	return c.temporalBetas()
+}
+
+// temporalBetas are those of the temporal discriminators.
+func (c Vid2VidConfig) temporalBetas() (float32, float32) {
+	beta1, beta2 := c.Beta1, c.Beta2
+	orElse(&beta1, 0.5)
+	orElse(&beta2, 0.999)
+	return beta1, beta2
 }
 
 func (c DConfig) net() models.MultiscaleD {

@@ -8,7 +8,6 @@ import (
 	G "gorgonia.org/gorgonia"
 
 	"github.com/v2v/v2v/flow"
-	"github.com/v2v/v2v/models"
 	"github.com/v2v/v2v/models/engine"
 	"github.com/v2v/v2v/models/nn"
 	"github.com/v2v/v2v/video"
@@ -18,10 +17,13 @@ import (
 func (g vid2vidGraphs) rendering() (*step, error) {
 	b := nn.NewBuilder(G.NewGraph(), nn.Options{PerFrame: true})
 	f := g.inputs(b)
-	out := g.c.Generator.Build(b, models.Inputs{Labels: b.Concat(1, f.labels...), Prev: b.Concat(1, f.prev...)})
+	out := g.generated(b, g.c.Generator, f)
 	src := engine.Source{Outputs: []engine.Named{{Name: "final", Node: out.Final}, {Name: "raw", Node: out.Raw}}}
 	if out.Flow != nil {
 		src.Outputs = append(src.Outputs, engine.Named{Name: "made_flow", Node: out.Flow}, engine.Named{Name: "mask", Node: out.Mask})
+	}
+	for i, o := range out.Coarse {
+		src.Outputs = append(src.Outputs, engine.Named{Name: levelled("final", i+1), Node: o.Final}, engine.Named{Name: levelled("raw", i+1), Node: o.Raw})
 	}
 	if err := b.Err(); err != nil {
 		return nil, err
@@ -57,7 +59,7 @@ func (v *Vid2Vid) Render(ctx context.Context, s *Sample) ([]Picture, error) {
 		}
 	}
 	last := len(s.A) - 1
-	fake, err := v.picture(v.fake[last%len(v.fake)])
+	fake, err := v.picture(v.fake[0][last%len(v.real)])
 	if err != nil {
 		return nil, err
 	}
@@ -72,17 +74,18 @@ func (v *Vid2Vid) renderFrame(batch []*Sample, t int) error {
 	if err := v.upload(batch, t); err != nil {
 		return err
 	}
-	n := len(v.fake)
-	out, name := v.fake[t%n], "final"
+	name, other := "final", "raw"
 	if t == 0 && v.render.prog.Find("mask") >= 0 { // nothing to warp: the raw frame counts
-		name = "raw"
-		if err := v.render.bind("final", v.raw); err != nil {
-			return err
-		}
-	} else if err := v.render.bind("raw", v.raw); err != nil {
+		name, other = other, name
+	}
+	err := v.point(v.render, t)
+	for l, ring := range v.fake {
+		err = errors.Join(err, v.render.bind(levelled(other, l), v.raw[l]), v.render.bind(levelled(name, l), ring[t%len(ring)]))
+	}
+	if err != nil {
 		return err
 	}
-	return errors.Join(v.point(v.render, t), v.render.bind(name, out), v.render.exe.Run())
+	return v.render.exe.Run()
 }
 
 // picture reads the first item of a float buffer as a frame.

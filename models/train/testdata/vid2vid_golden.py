@@ -1,0 +1,157 @@
+"""Makes vid2vid.safetensors: one step of G, D and two temporal D as PyTorch takes it, two spatial scales and a foreground.
+
+  /usr/bin/python3 models/train/testdata/vid2vid_golden.py        (Debian's python3-torch)
+
+The file holds the weights before the step (w/NAME), the inputs (in/NAME) and the gradients (g/NAME) with least
+squares; losses, of the other adversarial losses too, are in the metadata.
+"""
+import json
+import os
+import struct
+import sys
+
+import torch
+from torch.nn import functional as F
+
+here = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(here, "..", "..", "testdata"))
+import nets  # noqa: E402
+
+H, W = 16, 20
+torch.manual_seed(4)
+o = nets.complete("vid2vid", dict(ngf=4, n_downsample=1, n_blocks=2, n_frames=3, norm="batch", n_scales_spatial=2, n_blocks_local=1, fg=True,
+                                  fg_labels=[1], label_nc=3, use_instance=True))
+g0, g1 = nets.vid2vid(o)
+multi = dict(ndf=3, n_layers_D=2, num_D=2, norm="instance", no_ganFeat_loss=False, ndf_doubles=False)
+judges = {p: nets.make("multiscale", dict(multi, input_nc=c)) for p, c in (("D.", 7), ("DT.", 13), ("DT1.", 13))}
+named = {"": g0, "netG1.": g1, **judges}
+for i, net in enumerate(named.values()):
+    nets.start(net, 11 + i)
+    nets.frame_mode(net).double()
+
+inputs = {}
+
+
+def smooth(name, c, h=H, w=W, by=0.8):
+    """Smooth random pictures."""
+    x = F.interpolate(torch.randn(1, c, 4, 5), size=(h, w), mode="bicubic", align_corners=False) * 0.5
+    inputs[name] = x.clamp(-1, 1) * by
+    return inputs[name].double()
+
+
+def ids(name):
+    x = torch.randint(0, 3, (1, H // 4, W // 4)).repeat_interleave(4, 1).repeat_interleave(4, 2)
+    inputs[name] = x[..., None].expand(-1, -1, -1, 3).float()
+    return nets.one_hot(x, o).double()
+
+
+labels = [ids(f"label{i}") for i in range(3)]
+pix = (smooth("x", 3).permute(0, 2, 3, 1) * 127.5 + 127.5).round()
+del inputs["x"]
+inputs["real"] = pix
+real = pix.permute(0, 3, 1, 2) / 127.5 - 1
+fakes = {back: smooth(f"fake{back}", 3) for back in (1, 2, 3, 6)}
+reals = {back: smooth(f"real{back}", 3) for back in (1, 2, 3, 6)}
+coarse = [smooth(f"coarse{back}", 3, H // 2, W // 2) for back in (2, 1)]
+flows = {n: smooth(n, 2, by=2) for n in ("flow", "flowprev", "flow3.0", "flow3.3")}
+seen = (torch.rand(1, 1, H, W) < 0.7).double()
+inputs["visible"] = seen
+
+
+def levels(net, x):
+    """The features of every layer, scales from the finest."""
+    all = []
+    for i in reversed(range(net.n)):
+        y, layers = x, []
+        for j in range(net.layers):
+            y = getattr(net, f"scale{i}_layer{j}")(y)
+            layers.append(y)
+        all.append(layers)
+        x = nets.pool(x)
+    return all
+
+
+def gan(kind, verdict, is_real, fool=False):
+    total = 0
+    for layers in verdict:
+        x = layers[-1]
+        if kind == "hinge":
+            total = total + (-x.mean() if fool else F.relu(1 - x if is_real else 1 + x).mean())
+        elif kind == "vanilla":
+            total = total + F.binary_cross_entropy_with_logits(x, torch.full_like(x, float(is_real)))
+        else:
+            total = total + ((x - float(is_real)) ** 2).mean()
+    return total
+
+
+def matched(fake, real):
+    return sum(F.l1_loss(a, b.detach()) * 4 / (len(f) - 1) / len(fake) for f, r in zip(fake, real) for a, b in zip(f[:-1], r[:-1]))
+
+
+def in_time(s, past, now):
+    """What temporal discriminator s sees."""
+    stride, names = (1, ("flowprev", "flow")) if s == 0 else (3, ("flow3.3", "flow3.0"))
+    return torch.cat([past[2 * stride], past[stride], now] + [flows[n] / 20 for n in names], 1)
+
+
+def step(kind):
+    seg = torch.cat(labels, 1)
+    first = g0(nets.pool(seg), torch.cat(coarse, 1))
+    out = g1(seg, torch.cat([fakes[2], fakes[1]], 1), first)
+    loss = {}
+    add = lambda name, x: loss.__setitem__(name, loss.get(name, 0) + x)
+    now, d = labels[2], judges["D."]
+    of_real = levels(d, torch.cat([now, real], 1))
+    for p in (out["final"], out["raw"]):
+        fake = levels(d, torch.cat([now, p], 1))
+        add("G_L1", 10 * F.l1_loss(p, real))
+        add("G_GAN", gan(kind, fake, True, fool=True))
+        add("G_FM", 10 * matched(fake, of_real))
+    add("F_Flow", 10 / 2 * F.l1_loss(out["flow"] * seen, flows["flow"] * seen))
+    add("F_Warp", 10 * F.l1_loss(nets.warp(reals[1], out["flow"]) * seen, real * seen))
+    add("G_Warp", 10 * F.l1_loss(out["final"] * seen, nets.warp(fakes[1], flows["flow"]) * seen))
+    add("W", (out["mask"] * seen).abs().mean())
+    for s, name in enumerate(("T", "T1")):
+        d = judges[f"D{name}."]
+        fake, of_real_t = levels(d, in_time(s, fakes, out["final"])), levels(d, in_time(s, reals, real))
+        add(f"G{name}_GAN", gan(kind, fake, True, fool=True))
+        add(f"G{name}_FM", 10 * matched(fake, of_real_t))
+    of_g = sum(loss.values())
+    final, raw = out["final"].detach(), out["raw"].detach()
+    of_d = 0
+    for p in (final, raw):
+        add("D_fake", 0.5 * gan(kind, levels(judges["D."], torch.cat([now, p], 1)), False))
+        add("D_real", 0.5 * gan(kind, of_real, True))
+    for s, name in enumerate(("T", "T1")):
+        d = judges[f"D{name}."]
+        add(f"D{name}_fake", 0.5 * gan(kind, levels(d, in_time(s, fakes, final)), False))
+        add(f"D{name}_real", 0.5 * gan(kind, levels(d, in_time(s, reals, real)), True))
+    of_d = sum(v for k, v in loss.items() if k.startswith("D"))
+    return loss, of_g, of_d
+
+
+tensors = {"in/" + k: v for k, v in inputs.items()}
+for prefix, net in named.items():
+    tensors.update({"w/" + prefix + k: v.detach().clone() for k, v in net.named_parameters()})
+losses = {}
+for kind in ("lsgan", "hinge", "vanilla"):
+    loss, of_g, of_d = step(kind)
+    losses[kind] = {k: v.item() for k, v in loss.items()}
+    if kind == "lsgan":
+        for of, prefixes in ((of_g, ("", "netG1.")), (of_d, judges)):
+            names, params = zip(*((p + k, v) for p in prefixes for k, v in named[p].named_parameters()))
+            for k, grad in zip(names, torch.autograd.grad(of, params, retain_graph=True, allow_unused=True)):
+                if grad is not None:  # no loss sees the pictures of the coarser scale
+                    tensors["g/" + k] = grad
+
+header, at = {"__metadata__": {"golden": json.dumps(losses)}}, 0
+for k, t in tensors.items():
+    n = t.numel() * 4
+    header[k] = {"dtype": "F32", "shape": list(t.shape), "data_offsets": [at, at + n]}
+    at += n
+raw = json.dumps(header).encode()
+raw += b" " * (-len(raw) % 8)
+with open(os.path.join(here, "vid2vid.safetensors"), "wb") as f:
+    f.write(struct.pack("<Q", len(raw)) + raw)
+    for t in tensors.values():
+        f.write(t.detach().contiguous().numpy().astype("<f4").tobytes())
