@@ -11,6 +11,7 @@ import (
 	"github.com/v2v/v2v/models/train"
 	"github.com/v2v/v2v/video"
 	"github.com/v2v/v2v/video/cvimg"
+	"github.com/v2v/v2v/video/labelmap"
 )
 
 // pairHelp is the part of train's help about networks of single frames.
@@ -121,6 +122,8 @@ func (s *pairSession) check() error {
 		return usage("configuration: data.extract is %q; give gray or edges", d.Extract)
 	case d.Extract != "" && d.SideBySide:
 		return usage("configuration: data.extract and data.side_by_side exclude one another")
+	case d.Extract != "" && s.net.Needs().Labels > 0:
+		return usage("configuration: data.extract makes no labels, which generator.label_nc asks for")
 	case d.Reverse && !d.SideBySide:
 		return usage("configuration: data.reverse is for data.side_by_side")
 	case !(d.Holdout >= 0 && d.Holdout < 1):
@@ -171,13 +174,17 @@ func (s *pairSession) pairs(ctx context.Context) error {
 			return err
 		}
 		defer e.Close()
-		o.A = s.changed(func(f *video.Frame) (*video.Frame, error) {
+		o.A = s.changed(fitted, func(f *video.Frame) (*video.Frame, error) {
 			own := video.NewFrame(f.W, f.H)
 			return own, e.Apply(own, f)
 		})
-		o.B = s.changed(nil)
+		o.B = s.changed(fitted, nil)
 	} else {
-		o.A, o.B = s.changed(s.half(s.p.Data.Reverse)), s.changed(s.half(!s.p.Data.Reverse))
+		fit := fitted
+		if s.net.Needs().Labels > 0 {
+			fit = fittedLabels
+		}
+		o.A, o.B = s.changed(fit, s.half(s.p.Data.Reverse)), s.changed(fitted, s.half(!s.p.Data.Reverse))
 	}
 	var err error
 	if s.data, err = s.openData(ctx, o); err != nil {
@@ -208,8 +215,15 @@ func (s *pairSession) half(right bool) func(*video.Frame) (*video.Frame, error) 
 	}
 }
 
+// fittedLabels is fitted for index pictures, of which no mean can be taken.
+func fittedLabels(f *video.Frame, to size) (*video.Frame, error) {
+	out := video.NewFrame(to.W, to.H)
+	labelmap.ResizeFrame(out, f)
+	return out, nil
+}
+
 // changed is what becomes of a frame: first, where set, and then resizing.
-func (s *pairSession) changed(first func(*video.Frame) (*video.Frame, error)) func(*video.Frame) (*video.Frame, error) {
+func (s *pairSession) changed(fit func(*video.Frame, size) (*video.Frame, error), first func(*video.Frame) (*video.Frame, error)) func(*video.Frame) (*video.Frame, error) {
 	if s.p.Data.Load == "" {
 		return first
 	}
@@ -222,7 +236,7 @@ func (s *pairSession) changed(first func(*video.Frame) (*video.Frame, error)) fu
 				return nil, err
 			}
 		}
-		return fitted(f, to)
+		return fit(f, to)
 	}
 }
 
