@@ -1,0 +1,56 @@
+package train
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/v2v/v2v/models/engine/devices"
+)
+
+// TestVid2VidStateIsAll: a trainer that is given another's state goes on as
+// that one does, counters of optimisers and the end of fix_global included.
+func TestVid2VidStateIsAll(t *testing.T) {
+	d, err := devices.Open("ref", devices.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	c := goldenVid2Vid("hinge")
+	c.FixGlobal = 8
+	var pair [2]*Vid2Vid
+	for i := range pair {
+		if pair[i], err = NewVid2Vid(d, c); err != nil {
+			t.Fatal(err)
+		}
+		defer pair[i].Close()
+	}
+	s := noiseSample(c.Height, c.Width, 8)
+	round := func(v *Vid2Vid, step int) (all []Loss) {
+		err := v.Train(t.Context(), []*Sample{s}, Rates{LR: 1e-3, Step: step}, func(l []Loss) error {
+			all = append(all, l...)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	first := round(pair[0], 0)
+	for i, from := range pair[0].State() {
+		to := pair[1].State()[i]
+		x, err := readAll(from.Buffer)
+		if err != nil || from.Name != to.Name {
+			t.Fatalf("state %s beside %s: %v", from.Name, to.Name, err)
+		}
+		if err := to.Buffer.Write(x); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, got := round(pair[0], 8), round(pair[1], 8)
+	if !slices.Equal(want, got) {
+		t.Errorf("resumed losses %v, unbroken %v", got, want)
+	}
+	if slices.Equal(first, want) {
+		t.Error("nothing was learned")
+	}
+}
