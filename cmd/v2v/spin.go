@@ -29,7 +29,8 @@ func calmThreads() {
 	if err != nil {
 		return
 	}
-	// About ten microseconds: longer than the way from one kernel to the next.
+	// About a hundred microseconds: longer than the way from one kernel to the
+	// next, and than most waits for the other threads at the end of a kernel.
 	// On failure the program goes on as it is, only less calm.
-	_ = syscall.Exec(self, os.Args, append(os.Environ(), "GOMP_SPINCOUNT=2000"))
+	_ = syscall.Exec(self, os.Args, append(os.Environ(), "GOMP_SPINCOUNT=12000"))
 }
