@@ -74,7 +74,7 @@ bench-setup: setup
 	@mkdir -p $(PEERS) && cd $(PEERS) && [ -d node_modules/onnxruntime-node ] || npm install --silent --no-fund --no-audit --ignore-scripts onnxruntime-node
 
 bench: build bench-setup ## measure against PyTorch and ONNX Runtime, one table
-	@PEERS=$(PEERS) bash models/engine/enginetest/peers/bench.sh $(BIN)
+	@env -u GOMP_SPINCOUNT PEERS=$(PEERS) bash models/engine/enginetest/peers/bench.sh $(BIN)
 
 golden: ## make the tests' golden files again (needs python3-torch)
 	@$(call install,$(APT_BENCH))
