@@ -191,9 +191,6 @@ func TestNames(t *testing.T) {
 // TestDebianClips reads whole films that nobody here made.
 func TestDebianClips(t *testing.T) {
 	needTools(t)
-	if testing.Short() {
-		t.Skip("reads 338 frames")
-	}
 	const dir = "/usr/share/doc/opencv-doc/examples/data/"
 	for name, frames := range map[string]int{"Megamind_bugy.avi": 270, "tree.avi": 68} {
 		t.Run(name, func(t *testing.T) {

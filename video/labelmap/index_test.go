@@ -153,7 +153,7 @@ func TestEdgesMarkBothSides(t *testing.T) {
 		1, 1, 1, 1, 1,
 		7, 1, 1, 1, 1,
 	}}
-	want := "..XX.\n..XXX\nX..XX\nXX...\n"
+	want := "..##.\n..###\n#..##\n##...\n"
 	f := video.NewFrame(5, 4)
 	if err := Edges(f, m); err != nil {
 		t.Fatal(err)
@@ -162,7 +162,7 @@ func TestEdgesMarkBothSides(t *testing.T) {
 	for y := range 4 {
 		for x := range 5 {
 			r, g, b := f.At(x, y)
-			got += map[[3]byte]string{{}: ".", {255, 255, 255}: "X"}[[3]byte{r, g, b}]
+			got += map[[3]byte]string{{}: ".", {255, 255, 255}: "#"}[[3]byte{r, g, b}]
 		}
 		got += "\n"
 	}

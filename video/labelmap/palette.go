@@ -139,7 +139,7 @@ func isHeader(text string) bool {
 
 func columnName(word string) string { return strings.ToLower(strings.Trim(word, " \t\"'")) }
 
-// columns are where a table has what is wanted; -1 for nowhere.
+// columns are the places of the fields in a table's header, -1 for one that it lacks.
 type columns struct{ id, name, r, g, b, color int }
 
 func findColumns(header []string) (columns, error) {

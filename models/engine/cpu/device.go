@@ -241,7 +241,7 @@ func check(status C.int, what string) error {
 	if status == 0 {
 		return nil
 	}
-	names := map[C.int]string{1: "out of memory", 2: "invalid arguments", 3: "unimplemented", 5: "runtime error", 6: "not required"}
+	names := map[C.int]string{1: "out of memory", 2: "invalid arguments", 3: "it has no kernel for this", 5: "the kernel failed", 6: "not required"}
 	return fmt.Errorf("%s: oneDNN: %s (status %d)", what, names[status], int(status))
 }
 
