@@ -88,14 +88,9 @@ INLINE512 void put(void *base, size_t at, vec v, int half) {
 		vstore((float *)base + at, v);
 }
 
-// put_pair stores what two channels in a row hold for 16 outputs: as float one
-// after the other, `next` apart, as bfloat16 interleaved.
-INLINE512 void put_pair(void *base, size_t at, size_t next, vec even, vec odd, int half) {
-	if (!half) {
-		vstore((float *)base + at, even);
-		vstore((float *)base + at + next, odd);
-		return;
-	}
+// put_pair stores what two channels in a row hold for 16 outputs, interleaved
+// and in bfloat16, at an index counted in elements.
+INLINE512 void put_pair(void *base, size_t at, vec even, vec odd) {
 	__m512i e = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(even)), o = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(odd));
 	_mm512_storeu_si512((uint16_t *)base + at, _mm512_or_si512(e, _mm512_slli_epi32(o, 16)));
 }

@@ -15,12 +15,17 @@
 // Output positions at a time; bytes of transformed weights that the second level
 // cache may hold and of transformed inputs that the third may; and the fewest
 // tiles that are worth a transformation of the weights.
-enum { POSITIONS = 2048, WEIGHTS = 1 << 20, SHARED = 12 << 20, MIN_TILES = 32 };
+enum { POSITIONS = 2048, WEIGHTS = 600 << 10, SHARED = 12 << 20, MIN_TILES = 32 };
+
+static int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
 static const scheme *scheme_of(const v2v_wino *k);
 
-// depth_of is the number of input channels at a time.
-static int depth_of(const v2v_wino *k) { return WEIGHTS / (scheme_of(k)->matrices * LIMIT * (int)sizeof(float)) / 16 * 16; }
+// depth_of is the number of input channels at a time, about equal parts.
+static int depth_of(const v2v_wino *k) {
+	int most = WEIGHTS / (scheme_of(k)->matrices * LIMIT * (k->half ? 2 : 4)) / 16 * 16, parts = ceil_div(k->c, most);
+	return ceil_div(ceil_div(k->c, 16), parts) * 16;
+}
 
 static const scheme *scheme_of(const v2v_wino *k) {
 	if (k->kind == V2V_WINO_STRIDED) return k->k4 ? &v2v_wino_strided4 : &v2v_wino_strided;
@@ -58,19 +63,30 @@ static int share(int n) {
 	return r;
 }
 
+// ahead is memory that is wanted after the products at hand: weights come from
+// far away, and products leave the way there idle.
+typedef struct {
+	const char *from[LIMIT / 16];
+	size_t bytes, done, step; // of each; fetched so far; at a time
+} ahead;
+
+static inline void fetch(ahead *a, int nv) {
+	for (size_t end = a->done + a->step; a->done < end && a->done < a->bytes; a->done += 64)
+		for (int b = 0; b < nv; b++) __builtin_prefetch(a->from[b] + a->done, 0, 2);
+}
+
 // multiply: m[points][tiles][16*nv] (+)= v[points][depth/16][tiles][16] times
 // the matrix of each point.
-static void multiply(const scheme *sc, float *m, const float *v, size_t vgap, const float *u, int nv, int depth, int all, int tiles, int more, int half) {
+static void multiply(const scheme *sc, float *m, const float *v, size_t vgap, const float *u, int nv, int depth, int all, int tiles, int more, int half, ahead *next) {
 	for (int p = 0; p < sc->points; p++)
 		for (int t = 0; t < tiles;) {
 			int mr = share(tiles - t);
+			fetch(next, nv);
 			segment s = {at(v, p * vgap + t * 16, half), (ptrdiff_t)all * 16, at(u, (size_t)sc->matrix[p] * (depth * 16 * nv + SKEW), half), depth / 16};
 			products[half][nv - 1][mr](m + (size_t)p * (tiles * 16 * nv + SKEW) + t * 16 * nv, s, more);
 			t += mr;
 		}
 }
-
-static int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
 // The positions that are cut into tiles are those of the smaller picture.
 static int high(const v2v_wino *k) { return k->kind == V2V_WINO_TRANSPOSED ? k->h : k->oh; }
@@ -107,6 +123,30 @@ static plan plan_of(const v2v_wino *k, int threads) {
 
 size_t v2v_wino_scratch(const v2v_wino *k) { return plan_of(k, omp_get_max_threads()).total; }
 
+const float *v2v_weights_at(const v2v_wino *k, const float *g, int o, int c) {
+	int area = k->k4 ? 16 : 9;
+	return g + (k->gradient ? (size_t)(c / 16) * (k->o / 16) + o : (size_t)o * (k->c / 16) + c / 16) * area * 256;
+}
+
+// coming is the weights that the thread will transform after those of `depth`
+// inputs from c on: of this group's next inputs, or of the group it will
+// probably be given next.
+static ahead coming(const v2v_wino *k, const float *g, int group, int c, int depth, int products) {
+	ahead a = {.bytes = 0};
+	int o = group * (LIMIT / 16), area = k->k4 ? 16 : 9;
+	c += depth;
+	if (c >= k->c) {
+		c = 0;
+		o += omp_get_num_threads() * (LIMIT / 16);
+	}
+	if (k->gradient || o + LIMIT / 16 > k->o / 16) return a;
+	if (depth > k->c - c) depth = k->c - c;
+	a.bytes = (size_t)depth * area * 16 * sizeof(float);
+	a.step = (a.bytes / products + 64) / 64 * 64;
+	for (int b = 0; b < LIMIT / 16; b++) a.from[b] = (const char *)v2v_weights_at(k, g, o + b, c);
+	return a;
+}
+
 // task makes `tiles` tiles from `from` on, of one group of output channels.
 static void task(float *y, const float *v, size_t vgap, int first, int all, const float *g, const float *bias, const v2v_wino *k,
 	int group, int from, int tiles, float *u, float *m, part *parts) {
@@ -116,7 +156,8 @@ static void task(float *y, const float *v, size_t vgap, int first, int all, cons
 	for (int c = 0; c < k->c; c += most) {
 		int depth = k->c - c < most ? k->c - c : most;
 		s->weights(u, g, k, o, nv, c, depth);
-		multiply(s, m, at(v, ((size_t)c / 16 * all + from - first) * 16, k->half), vgap, u, nv, depth, all, tiles, c > 0, k->half);
+		ahead next = coming(k, g, group, c, depth, s->points * ceil_div(tiles, MAX_MR));
+		multiply(s, m, at(v, ((size_t)c / 16 * all + from - first) * 16, k->half), vgap, u, nv, depth, all, tiles, c > 0, k->half, &next);
 	}
 	for (int b = 0; b < nv; b++)
 		s->out(y + (size_t)(o + b) * k->oh * k->ow * 16, m + b * 16, k,

@@ -30,6 +30,10 @@ typedef struct {
 
 extern const scheme v2v_wino_single, v2v_wino_half, v2v_wino_strided, v2v_wino_transposed, v2v_wino_strided4, v2v_wino_transposed4;
 
+// v2v_weights_at is where the weights of a block of outputs and one of inputs
+// begin; unless they are a gradient's, those of the next inputs lie behind.
+const float *v2v_weights_at(const v2v_wino *k, const float *g, int o, int c);
+
 // outside is where a row beyond the picture is read, or -1 for zeros.
 static inline int outside(int i, int n, int reflect) {
 	if (i >= 0 && i < n) return i;
