@@ -66,6 +66,7 @@ func (c *compiler) emitTaps(i engine.Instr) (done bool, err error) {
 		l = plain
 	}
 	k := C.v2v_taps{n: C.int(x[0]), c: C.int(x[1]), o: C.int(y[1]), oh: C.int(y[2]), ow: C.int(y[3]), k: C.int(w[2]), stride: C.int(o.Stride), plain: cbool(few)}
+	k.stem = cbool(few && w[3] == 7 && w[0]%32 == 0)
 	return c.direct(i, k, l, o.Pad, o.Reflect, o.Bias)
 }
 
@@ -109,8 +110,11 @@ func (c *compiler) direct(i engine.Instr, k C.v2v_taps, l layout, pad int, refle
 	mom, gathers := c.gather(i.Out, func(m op.Moments) { k.batch, k.eps = cbool(m.Batch), C.float(m.Eps) })
 	scratch := c.temp(int(C.v2v_taps_scratch(&k)))
 	name := "direct"
-	if k.transposed != 0 {
+	switch {
+	case k.transposed != 0:
 		name = "transposed"
+	case k.stem != 0:
+		name = "winograd rows"
 	}
 	c.add(layerName(name, c.shape(i.In[0]), c.shape(i.In[1]), c.shape(i.Out), int(k.stride)), func(p []unsafe.Pointer) error {
 		var b, m floats
@@ -131,7 +135,7 @@ func (c *compiler) direct(i engine.Instr, k C.v2v_taps, l layout, pad int, refle
 func (c *compiler) tapWeights(w int, k *C.v2v_taps) (slot, error) {
 	bytes := int(C.v2v_taps_packed(k))
 	if c.p.Values[w].Role == engine.Constant {
-		return c.packed(w, fmt.Sprint("taps ", k.transposed, k.plain, k.half), bytes, func(raw, mem unsafe.Pointer) error {
+		return c.packed(w, fmt.Sprint("taps ", k.transposed, k.plain, k.half, k.stem), bytes, func(raw, mem unsafe.Pointer) error {
 			C.v2v_taps_pack(k, f32(mem), f32(raw))
 			return nil
 		})

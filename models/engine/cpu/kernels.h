@@ -54,11 +54,16 @@ typedef struct {
 	int batch;
 	float eps;
 	int half; // x and the packed weights are bfloat16
+	int stem; // plain, 7 wide, o a multiple of 32: by stem.c
 } v2v_taps;
 void v2v_border_half(uint16_t *y, const float *x, int planes, int h, int w, int pad, int reflect); // nChw16c
 size_t v2v_taps_packed(const v2v_taps *k);
 size_t v2v_taps_scratch(const v2v_taps *k);
 void v2v_taps_pack(const v2v_taps *k, float *to, const float *w);
+size_t v2v_stem_packed(const v2v_taps *k);
+size_t v2v_stem_scratch(const v2v_taps *k);
+void v2v_stem_pack(const v2v_taps *k, float *to, const float *w); // w is oihw
+void v2v_stem_run(const v2v_taps *k, float *y, const float *x, const float *w, const float *bias, float *mom, char *scratch);
 void v2v_taps_run(const v2v_taps *k, float *y, const float *x, const float *w, const float *bias, float *mom, char *scratch);
 
 // head.c: stride one, or 4x4 transposed at stride two; at most 4 outputs; x

@@ -108,8 +108,9 @@ static int bands_of(const v2v_taps *k) {
 }
 static int lanes_of(const v2v_taps *k, int group) { return k->o / 16 - 2 * group < 2 ? 1 : 2; }
 
-size_t v2v_taps_packed(const v2v_taps *k) { return (size_t)k->o * k->c * k->k * k->k * sizeof(float); }
+size_t v2v_taps_packed(const v2v_taps *k) { return k->stem ? v2v_stem_packed(k) : (size_t)k->o * k->c * k->k * k->k * sizeof(float); }
 size_t v2v_taps_scratch(const v2v_taps *k) {
+	if (k->stem) return v2v_stem_scratch(k);
 	return (size_t)k->n * bands_of(k) * (k->o / 16 * sizeof(part) + 64);
 }
 
@@ -150,6 +151,10 @@ static void pack_group(const v2v_taps *k, float *to, const float *w, int group) 
 }
 
 void v2v_taps_pack(const v2v_taps *k, float *to, const float *w) {
+	if (k->stem) {
+		v2v_stem_pack(k, to, w);
+		return;
+	}
 #pragma omp parallel for schedule(dynamic)
 	for (int g = 0; g < groups_of(k); g++) pack_group(k, (float *)at(to, (ptrdiff_t)g * 32 * k->c * k->k * k->k, k->half), w, g);
 }
@@ -192,6 +197,10 @@ AVX512 static void task(const v2v_taps *k, float *y, const float *x, const float
 }
 
 void v2v_taps_run(const v2v_taps *k, float *y, const float *x, const float *w, const float *bias, float *mom, char *scratch) {
+	if (k->stem) {
+		v2v_stem_run(k, y, x, w, bias, mom, scratch);
+		return;
+	}
 	int bands = bands_of(k), groups = groups_of(k), blocks = k->o / 16;
 	part *parts = mom ? (part *)scratch : NULL;
 	int *count = (int *)(scratch + (size_t)k->n * bands * blocks * sizeof(part));
