@@ -175,6 +175,8 @@ void v2v_normalize(float *y, const float *x, const float *mom, const float *gamm
 				const float *ad = add ? add + at : NULL;
 				if (act1 == 0 && !add)
 					norm_plane(y + at, x + at, NULL, to - from, v, sa, sm, sb, 0, -1, 0, 0);
+				else if (act1 == 1 && !add)
+					norm_plane(y + at, x + at, NULL, to - from, v, sa, sm, sb, 1, -1, slope1, 0);
 				else if (act1 < 0 && act2 < 0)
 					norm_plane(y + at, x + at, ad, to - from, v, sa, sm, sb, -1, -1, 0, 0);
 				else
