@@ -155,6 +155,7 @@ type session struct {
 	data, held *train.Data // held is nil where nothing is held out
 	trainer    train.Trainer
 	device     string
+	means      string // what the names of the model's weights begin with, where they are means
 }
 
 func (s *session) open(ctx context.Context) error {
@@ -194,10 +195,12 @@ func (s *session) open(ctx context.Context) error {
 	if err := v.Validate(); err != nil {
 		return usage("configuration: %w", err)
 	}
-	if s.trainer, err = train.NewVid2Vid(dev, v); err != nil {
+	t, err := train.NewVid2Vid(dev, v)
+	if err != nil {
 		return err
 	}
-	s.closers = append(s.closers, s.trainer.Close)
+	s.trainer, s.means = t, t.Weight("")
+	s.closers = append(s.closers, t.Close)
 	return nil
 }
 
@@ -244,6 +247,9 @@ func (s *session) save(path string, state []train.State) error {
 	w, h := s.data.Size()
 	about := models.About{Size: (&size{h, w}).String(), Steps: s.c.Steps, Seed: s.c.Seed, Extract: extractOf(s.o.data[0])}
 	g := s.c.Generator
+	for i := range state { // the weights' means go by the weights' names
+		state[i].Name = strings.TrimPrefix(state[i].Name, s.means)
+	}
 	return saveModel(path, vid2vid, &g, about, s.c.Half, state)
 }
 

@@ -181,7 +181,8 @@ func (b *Builder) Grad(cost *G.Node, params []Param) G.Nodes {
 	return grads
 }
 
-// leavesOf is every node without inputs that n is computed from.
+// leavesOf is every node without inputs that n is computed from, but what is
+// behind a Detach.
 func leavesOf(n *G.Node) map[*G.Node]bool {
 	leaves, seen := map[*G.Node]bool{}, map[*G.Node]bool{}
 	todo := []*G.Node{n}
@@ -193,6 +194,8 @@ func leavesOf(n *G.Node) map[*G.Node]bool {
 		seen[n] = true
 		if n.Op() == nil {
 			leaves[n] = true
+		} else if isDetached(n) {
+			continue
 		}
 		for in := n.Graph().From(n.ID()); in.Next(); {
 			todo = append(todo, in.Node().(*G.Node))

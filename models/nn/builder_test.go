@@ -257,7 +257,7 @@ func everything(b *nn.Builder) G.Nodes {
 		b.Input("x", 1), b.InputBytes("y", 1), b.Param("z", nn.Ones(), 1),
 		b.Conv(none, "c", 1, 1, nn.ConvOptions{}), b.ConvT(none, "t", 1, 1, nn.ConvTOptions{}),
 		b.Norm(none, "n", nn.Batch), b.Norm(none, "n", nn.Instance), b.ReLU(none), b.LeakyReLU(none, .2),
-		b.Tanh(none), b.Sigmoid(none), b.Add(none, none), b.Sub(none, none), b.Mul(none, none), b.Scale(none, 1, 0),
+		b.Tanh(none), b.Sigmoid(none), b.Add(none, none), b.Sub(none, none), b.Mul(none, none), b.Scale(none, 1, 0), b.Detach(none),
 		b.Concat(1, none, none), b.Slice(none, 1, 0, 1), b.AvgPool(none, 3, 2, 1), b.ResizeNearest(none, 1, 1),
 		b.ResizeBilinear(none, 1, 1), b.Warp(none, none), b.Blend(none, none, none), b.FromBytes(none, 1, 1, false),
 		b.ToBytes(none, 1, 1), b.L1(none, none), b.MSE(none, 1), b.Mean(none), b.Combine(nn.Term{}), b.ResBlock(none, "r", nn.Batch),

@@ -42,6 +42,7 @@ var specs = []struct {
 		[]shapes{{{2, 3, 4, 5}, {1, 1, 4, 5}}, {{2, 1, 4, 5}, {2, 3, 4, 5}}, {{2, 3}, {2, 1}}}},
 	{op.MulSum{}, shapes{{2, 3, 4, 5}, {2, 3, 4, 5}}, tensor.Shape{2, 1, 4, 5}, 0, []shapes{{{2, 3}, {2, 3}}}},
 	{op.Scale{By: 1}, shapes{{}}, tensor.Shape{}, 0, []shapes{{}}},
+	{op.Detach{}, shapes{{2, 3}}, tensor.Shape{2, 3}, 0, []shapes{{}}},
 	{op.Blend{}, shapes{{2, 3, 4, 5}, {2, 3, 4, 5}, {2, 1, 4, 5}}, tensor.Shape{2, 3, 4, 5}, 0,
 		[]shapes{{{2, 3, 4, 5}, {2, 3, 4, 5}, {2, 3, 4, 5}}, {{2, 3, 4, 5}, {2, 3, 4, 4}, {2, 1, 4, 5}}}},
 	{op.FromBytes{OutH: 8, OutW: 9, Luma: true}, shapes{{2, 7, 9, 3}}, tensor.Shape{2, 1, 8, 9}, 0,

@@ -30,6 +30,7 @@ func DefaultWeights() Weights {
 type terms struct {
 	b     *nn.Builder
 	loss  string // adversarial: lsgan, which "" is too, hinge or vanilla
+	over  int    // frames that what is added is the mean of; 0 is 1
 	names []string
 	parts []nn.Term
 }
@@ -39,6 +40,7 @@ func (t *terms) add(name string, weight float32, node *G.Node) {
 	if weight == 0 {
 		return
 	}
+	weight /= float32(max(t.over, 1))
 	for i, n := range t.names {
 		if n == name {
 			t.parts[i] = nn.Term{Weight: 1, Node: t.b.Combine(t.parts[i], nn.Term{Weight: weight, Node: node})}

@@ -20,20 +20,12 @@ import (
 
 // step is one program and what is bound to it.
 type step struct {
-	prog   *engine.Program
-	exe    engine.Executable
-	params []nn.Param
-	losses []string // names of the outputs that are losses, after extra outputs
-	extra  int
-}
-
-// frame are the inputs that a frame brings to the graphs.
-type frame struct {
-	labels, prev  []*G.Node   // oldest first
-	coarse        [][]*G.Node // prev of the coarser scales, that of half the size first
-	real          *G.Node
-	realPrev      []*G.Node
-	flow, visible *G.Node
+	prog    *engine.Program
+	exe     engine.Executable // nil until it is first run, where programs are many
+	params  []nn.Param
+	learned []learned
+	losses  []string // names of the outputs that are losses, after extra outputs
+	extra   int
 }
 
 type vid2vidGraphs struct {
@@ -54,29 +46,6 @@ func levelled(name string, level int) string {
 		return name
 	}
 	return fmt.Sprintf("%s.%d", name, level)
-}
-
-// inputs makes the leaves of a graph. Pictures come as bytes, what was made
-// before as the float buffers it was left in.
-func (g vid2vidGraphs) inputs(b *nn.Builder) frame {
-	n, h, w := g.c.Batch, g.c.Height, g.c.Width
-	needs := g.c.Generator.Needs()
-	var f frame
-	for i := range needs.Window {
-		f.labels = append(f.labels, g.control(b, b.InputBytes(fmt.Sprintf("label%d", i), n, h, w, 3)))
-	}
-	f.coarse = make([][]*G.Node, needs.Scales-1)
-	for i := range needs.Past {
-		f.prev = append(f.prev, b.Input(fmt.Sprintf("prev%d", i), n, 3, h, w))
-		f.realPrev = append(f.realPrev, b.Input(fmt.Sprintf("realprev%d", i), n, 3, h, w))
-		for k := range f.coarse {
-			l := k + 1
-			f.coarse[k] = append(f.coarse[k], b.Input(levelled(fmt.Sprintf("prev%d", i), l), n, 3, h>>l, w>>l))
-		}
-	}
-	f.real = b.FromBytes(b.InputBytes("real", n, h, w, 3), h, w, false)
-	f.flow, f.visible = b.Input("flow", n, 2, h, w), b.Input("visible", n, 1, h, w)
-	return f
 }
 
 // control makes a control picture's channels of its bytes.
@@ -103,43 +72,43 @@ func (g vid2vidGraphs) generated(b *nn.Builder, net models.Vid2Vid, f frame) mod
 	return net.Build(b, in)
 }
 
-// generator is the G step: extra outputs final, raw and real, the coarser
-// scales' final, then the losses.
+// generator is the G step: extra outputs of each frame final, raw and real_f and
+// the coarser scales' final, then the losses.
 func (g vid2vidGraphs) generator(k kind) (*step, error) {
 	b := nn.NewBuilder(G.NewGraph(), nn.Options{PerFrame: true})
-	f := g.inputs(b)
-	net := g.c.Generator
-	if k.first {
-		net.NoFlow = true
-	}
-	out := g.generated(b, net, f)
-	params := slices.DeleteFunc(b.Params(), func(p nn.Param) bool { return !g.learns(p.Name, k) }) // those of discriminators come later
+	fs, made := g.unroll(b, k)
+	params := b.Params() // those of discriminators come later
 	t := &terms{b: b, loss: g.c.Loss}
-	g.picture(b, t, f, out)
-	if out.Flow != nil {
-		g.motion(b, t, f, out)
+	var extra []engine.Named
+	for j, f := range fs {
+		t.over = k.frames()
+		g.picture(b, t, f, made[j])
+		if made[j].Flow != nil {
+			g.motion(b, t, f, made[j])
+		}
+		for _, s := range k.judging(g.time, j) {
+			t.over = k.judged(g.time, s)
+			fake, real := s.d.on(b, s.sees(b, f, f.past, "past", made[j].Final)...), s.d.on(b, s.sees(b, f, f.realPast, "realpast", f.real)...)
+			t.fool("G"+s.name()+"_GAN", g.c.Weights.Temporal, fake)
+			t.features("G"+s.name()+"_FM", g.c.Weights.Features*g.c.Weights.Temporal, fake, real)
+		}
+		extra = append(extra, engine.Named{Name: nth("final", j), Node: made[j].Final},
+			engine.Named{Name: nth("raw", j), Node: made[j].Raw}, engine.Named{Name: nth("real_f", j), Node: f.real})
+		for i, o := range made[j].Coarse {
+			extra = append(extra, engine.Named{Name: nth(levelled("final", i+1), j), Node: o.Final})
+		}
 	}
-	for _, s := range k.judging(g.time) {
-		fake, real := s.d.on(b, s.sees(b, f, f.prev, "past", out.Final)...), s.d.on(b, s.sees(b, f, f.realPrev, "realpast", f.real)...)
-		t.fool("G"+s.name()+"_GAN", g.c.Weights.Temporal, fake)
-		t.features("G"+s.name()+"_FM", g.c.Weights.Features*g.c.Weights.Temporal, fake, real)
-	}
-	extra := []engine.Named{{Name: "final", Node: out.Final}, {Name: "raw", Node: out.Raw}, {Name: "real_f", Node: f.real}}
-	for i, o := range out.Coarse {
-		extra = append(extra, engine.Named{Name: levelled("final", i+1), Node: o.Final})
-	}
+	params = slices.DeleteFunc(b.Reached(t.total(), params), func(p nn.Param) bool { return !g.learns(p.Name, k) })
 	return g.finish(b, t, params, func(string) string { return "adam" }, extra)
 }
 
-// learns reports whether a parameter of the generator takes part in a step:
-// where the finest scale alone learns those of others do not, nor ever what
-// makes the pictures of a coarser scale, which no loss sees.
+// learns reports whether a parameter of the generator takes part in a step that
+// reaches it: where the finest scale alone learns those of others do not. What
+// makes the pictures of a coarser scale is reached through time alone, since no
+// loss sees them.
 func (g vid2vidGraphs) learns(name string, k kind) bool {
 	top := g.c.Generator.Needs().Scales - 1
-	if top == 0 || strings.HasPrefix(name, fmt.Sprintf("netG%d.", top)) {
-		return true
-	}
-	return !k.fixed && !strings.Contains(name, "model_final_") && !strings.Contains(name, "indv_final.")
+	return !k.fixed || top == 0 || strings.HasPrefix(name, fmt.Sprintf("netG%d.", top))
 }
 
 // picture are the terms about the frame itself, for the blend and for what was
@@ -170,32 +139,38 @@ func (g vid2vidGraphs) motion(b *nn.Builder, t *terms, f frame, out models.Outpu
 	flow := w.Flow / float32(int(1)<<(g.c.Generator.Needs().Scales-1)) // of finer pixels there are more to a motion
 	t.masked("F_Flow", flow, out.Flow, f.flow, f.visible)
 	t.masked("F_Warp", w.FlowWarp, b.Warp(f.realPrev[last], out.Flow), f.real, f.visible)
-	t.masked("G_Warp", w.Warp, out.Final, b.Warp(f.prev[last], f.flow), f.visible)
+	t.masked("G_Warp", w.Warp, out.Final, b.Warp(b.Detach(f.prev[last]), f.flow), f.visible)
 	// The mask lies in [0,1], so that its mean is its L1 norm.
 	t.add("W", w.Mask, b.Mean(b.Mul(out.Mask, f.visible)))
 }
 
 // judge is the step of the discriminators: they see what the G step left in
-// the inputs fake and fakeraw. It is nil where none of them judges.
+// the inputs fake and fakeraw of each frame. It is nil where none of them judges.
 func (g vid2vidGraphs) judge(k kind) (*step, error) {
-	judging := k.judging(g.time)
+	judging := k.judging(g.time, -1)
 	if !g.adversarial() && len(judging) == 0 {
 		return nil, nil
 	}
 	b := nn.NewBuilder(G.NewGraph(), nn.Options{PerFrame: true})
-	f := g.inputs(b)
-	n, h, w := g.c.Batch, g.c.Height, g.c.Width
-	pictures := []*G.Node{b.Input("fake", n, 3, h, w)}
-	if !k.first && !g.c.Generator.NoFlow {
-		pictures = append(pictures, b.Input("fakeraw", n, 3, h, w))
-	}
-	now := f.labels[len(f.labels)-1]
 	t := &terms{b: b, loss: g.c.Loss}
-	if g.adversarial() {
-		real := g.d.on(b, now, f.real)
-		for _, p := range pictures {
-			t.gan("D_fake", 0.5, g.d.on(b, now, p), false)
-			t.gan("D_real", 0.5, real, true)
+	for j, f := range g.watched(b, k) {
+		t.over = k.frames()
+		pictures := []*G.Node{f.made}
+		if !(k.first && j == 0) && !g.c.Generator.NoFlow {
+			pictures = append(pictures, b.Input(nth("fakeraw", j), f.made.Shape()...))
+		}
+		now := f.labels[len(f.labels)-1]
+		if g.adversarial() {
+			real := g.d.on(b, now, f.real)
+			for _, p := range pictures {
+				t.gan("D_fake", 0.5, g.d.on(b, now, p), false)
+				t.gan("D_real", 0.5, real, true)
+			}
+		}
+		for _, s := range k.judging(g.time, j) {
+			t.over = k.judged(g.time, s)
+			t.gan("D"+s.name()+"_fake", 0.5, s.d.on(b, s.sees(b, f, f.past, "past", f.made)...), false)
+			t.gan("D"+s.name()+"_real", 0.5, s.d.on(b, s.sees(b, f, f.realPast, "realpast", f.real)...), true)
 		}
 	}
 	optimiser := func(name string) string {
@@ -206,30 +181,57 @@ func (g vid2vidGraphs) judge(k kind) (*step, error) {
 		}
 		return "dadam"
 	}
-	for _, s := range judging {
-		t.gan("D"+s.name()+"_fake", 0.5, s.d.on(b, s.sees(b, f, f.prev, "past", pictures[0])...), false)
-		t.gan("D"+s.name()+"_real", 0.5, s.d.on(b, s.sees(b, f, f.realPrev, "realpast", f.real)...), true)
-	}
 	return g.finish(b, t, b.Params(), optimiser, nil)
+}
+
+// learned are parameters and the optimiser that moves them.
+type learned struct {
+	adam   string
+	params []nn.Param
 }
 
 // finish differentiates, adds the optimiser of each parameter and lowers.
 func (g vid2vidGraphs) finish(b *nn.Builder, t *terms, params []nn.Param, optimiser func(string) string, extra []engine.Named) (*step, error) {
 	grads := b.Grad(t.total(), params)
 	var updates []nn.Update
+	var all []learned
 	for i := 0; i < len(grads); {
 		name, from := optimiser(params[i].Name), i
 		for ; i < len(grads) && optimiser(params[i].Name) == name; i++ {
 		}
-		o := nn.AdamOptions{Name: name}
-		if o.Beta1, o.Beta2 = g.c.temporalBetas(); name == "adam" || name == "dadam" {
-			o.Beta1, o.Beta2 = g.c.betas()
+		l := learned{name, params[from:i]}
+		all = append(all, l)
+		if g.c.accumulate() > 1 {
+			updates = append(updates, g.collect(b, l, grads[from:i])...)
+			continue
 		}
-		if o.Beta1 == 0 {
-			o.Beta1 = -1
-		}
-		updates = append(updates, nn.Adam(b, params[from:i], grads[from:i], o)...)
+		updates = append(updates, nn.Adam(b, l.params, grads[from:i], g.adam(name))...)
 	}
+	s := engine.Source{Outputs: extra}
+	for i, name := range t.names {
+		s.Outputs = append(s.Outputs, engine.Named{Name: "loss " + name, Node: t.parts[i].Node})
+	}
+	p, err := lower(b, s, updates)
+	if err != nil {
+		return nil, err
+	}
+	return &step{prog: p, params: b.Params(), learned: all, losses: t.names, extra: len(extra)}, nil
+}
+
+// adam are the constants of an optimiser.
+func (g vid2vidGraphs) adam(name string) nn.AdamOptions {
+	o := nn.AdamOptions{Name: name}
+	if o.Beta1, o.Beta2 = g.c.temporalBetas(); name == "adam" || name == "dadam" {
+		o.Beta1, o.Beta2 = g.c.betas()
+	}
+	if o.Beta1 == 0 {
+		o.Beta1 = -1
+	}
+	return o
+}
+
+// lower makes a program of a graph whose parameters other programs share.
+func lower(b *nn.Builder, src engine.Source, updates []nn.Update) (*engine.Program, error) {
 	if err := b.Err(); err != nil {
 		return nil, err
 	}
@@ -237,18 +239,11 @@ func (g vid2vidGraphs) finish(b *nn.Builder, t *terms, params []nn.Param, optimi
 	for _, p := range b.Params() {
 		shared[p.Name] = true
 	}
-	src := engine.Source{Outputs: extra, Variable: func(name string) bool { return shared[name] }}
-	for i, name := range t.names {
-		src.Outputs = append(src.Outputs, engine.Named{Name: "loss " + name, Node: t.parts[i].Node})
-	}
+	src.Variable = func(name string) bool { return shared[name] }
 	for _, u := range updates {
 		src.Updates = append(src.Updates, engine.Update(u))
 	}
-	p, err := engine.Lower(src)
-	if err != nil {
-		return nil, err
-	}
-	return &step{prog: p, params: b.Params(), losses: t.names, extra: len(extra)}, nil
+	return engine.Lower(src)
 }
 
 // variables lists the names of a program's variables.

@@ -24,11 +24,25 @@ type Vid2VidConfig struct {
 	TTUR bool `toml:"ttur,omitempty"`
 	// FixGlobal is for how many steps the finest spatial scale alone learns;
 	// then all do, with a new optimiser.
-	FixGlobal int    `toml:"fix_global,omitempty"`
-	Seed      uint64 `toml:"-"`
-	Height    int    `toml:"-"`
-	Width     int    `toml:"-"`
-	Batch     int    `toml:"-"`
+	FixGlobal int `toml:"fix_global,omitempty"`
+	// Chunk is how many frames are made between two steps, which are taken on
+	// the mean of their losses (max_frames_per_gpu); 0 is 1. What it begins with
+	// are the last frames of the one before, as constants.
+	Chunk int `toml:"chunk,omitempty"`
+	// Backpropagate is over how many frames of a chunk gradients go back through
+	// time (max_frames_backpropagate); 0 and 1 are through none.
+	Backpropagate int `toml:"n_frames_bp,omitempty"`
+	// Accumulate is of how many chunks the gradients are averaged before the
+	// weights move; 0 is 1.
+	Accumulate int `toml:"accumulate,omitempty"`
+	// EMA makes the model a mean of the generator's weights: 0.999 over about
+	// the last thousand steps; 0 for the last weights.
+	EMA float32 `toml:"ema,omitempty"`
+
+	Seed   uint64 `toml:"-"`
+	Height int    `toml:"-"`
+	Width  int    `toml:"-"`
+	Batch  int    `toml:"-"`
 }
 
 // DConfig describes the image and the temporal discriminator.
@@ -106,6 +120,12 @@ func (c Vid2VidConfig) validateSchedule() error {
 		return fmt.Errorf("discriminator: n_frames_D is %d; give 2 to 5", c.D.Frames)
 	case c.D.Sparse && c.D.Scales == 0:
 		return fmt.Errorf("discriminator: sparse_D wants n_scales_temporal of at least 1")
+	case c.Chunk < 0 || c.Accumulate < 0:
+		return fmt.Errorf("chunk is %d and accumulate %d; give at least 0", c.Chunk, c.Accumulate)
+	case c.Backpropagate < 0 || c.Backpropagate > c.chunk():
+		return fmt.Errorf("n_frames_bp is %d; give 0 to the chunk's %d", c.Backpropagate, c.chunk())
+	case !(c.EMA >= 0 && c.EMA < 1):
+		return fmt.Errorf("ema is %g; give 0 to below 1", c.EMA)
 	}
 	return nil
 }

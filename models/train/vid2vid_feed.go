@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/v2v/v2v/models/engine"
 )
 
 // unfix gives the generator a new optimiser where all of it begins to learn.
@@ -14,7 +16,7 @@ func (v *Vid2Vid) unfix(step int) error {
 	}
 	for name, b := range v.vars {
 		if strings.HasSuffix(name, ".adam_m") || strings.HasSuffix(name, ".adam_v") {
-			if err := b.Write(make([]float32, b.Shape().TotalSize())); err != nil {
+			if err := zero(b); err != nil {
 				return err
 			}
 		}
@@ -22,33 +24,60 @@ func (v *Vid2Vid) unfix(step int) error {
 	return nil
 }
 
-// rates sets what Adam needs to know of the step, its bias corrections
-// included (Kingma and Ba 2015).
-func (v *Vid2Vid) rates(lr float64, step, frame int) error {
+func zero(b engine.Buffer) error { return b.Write(make([]float32, b.Shape().TotalSize())) }
+
+// rates sets what Adam needs to know of the step on the n frames from t on, its
+// bias corrections included (Kingma and Ba 2015).
+func (v *Vid2Vid) rates(lr float64, step, t, n int) error {
 	g, d := 1.0, v.c.D.Rate
 	if v.c.TTUR {
 		g, d = 0.5, 2*d
 	}
+	every := v.c.accumulate()
 	own := step
 	if step >= v.c.FixGlobal {
 		own -= v.c.FixGlobal
 	}
 	beta1, beta2 := v.c.betas()
-	errs := []error{v.rate("adam", lr*g, beta1, beta2, own), v.rate("dadam", lr*d, beta1, beta2, step)}
+	errs := []error{v.rate("adam", lr*g, beta1, beta2, own/every), v.rate("dadam", lr*d, beta1, beta2, step/every)}
 	beta1, beta2 = v.c.temporalBetas()
-	for _, t := range v.time {
-		if t.adam == "dadam" || !t.at(frame) {
+	moves := (step+1)%every == 0
+	for _, s := range v.time {
+		if s.adam == "dadam" || !s.among(t, n) && every == 1 {
 			continue
 		}
-		if own = step; t.own {
-			n := []float32{0}
-			errs = append(errs, v.vars[t.d.prefix+"steps"].Read(n))
-			own = int(n[0])
-			errs = append(errs, v.vars[t.d.prefix+"steps"].Write([]float32{n[0] + 1}))
+		own = step / every
+		if s.own {
+			var err error
+			own, err = v.counted(s, s.among(t, n), moves)
+			errs = append(errs, err)
 		}
-		errs = append(errs, v.rate(t.adam, lr*v.c.D.Rate, beta1, beta2, own))
+		errs = append(errs, v.rate(s.adam, lr*v.c.D.Rate, beta1, beta2, own))
 	}
 	return errors.Join(errs...)
+}
+
+// counted is how many steps an optimiser has taken that counts them itself. It
+// takes one where its gradients are not all nothing.
+func (v *Vid2Vid) counted(s timeScale, judges, moves bool) (int, error) {
+	b := v.vars[s.d.prefix+"steps"]
+	n := make([]float32, b.Shape().TotalSize())
+	if err := b.Read(n); err != nil {
+		return 0, err
+	}
+	own := int(n[0])
+	pending := judges
+	if len(n) > 1 {
+		if judges {
+			n[1] = 1
+		}
+		pending = n[1] > 0
+	}
+	if moves && pending {
+		n[0]++
+		clear(n[1:])
+	}
+	return own, b.Write(n)
 }
 
 // rate sets one optimiser's, at its step from 0.
@@ -59,8 +88,8 @@ func (v *Vid2Vid) rate(adam string, lr float64, beta1, beta2 float32, step int) 
 	return v.in[adam+".h"].Write([]float32{float32(lr * first), float32(second)})
 }
 
-// upload brings frame t of every sample to the device.
-func (v *Vid2Vid) upload(batch []*Sample, t int) error {
+// upload brings frame t of every sample to the device, for place j of a chunk.
+func (v *Vid2Vid) upload(batch []*Sample, t, j int) error {
 	size := v.c.Height * v.c.Width
 	a, b := make([]byte, 0, len(batch)*size*3), make([]byte, 0, len(batch)*size*3)
 	for _, s := range batch {
@@ -69,14 +98,14 @@ func (v *Vid2Vid) upload(batch []*Sample, t int) error {
 		}
 		a, b = append(a, s.A[t].Pix...), append(b, s.B[t].Pix...)
 	}
-	err := errors.Join(v.labels[t%len(v.labels)].Write(a), v.in["real"].Write(b))
+	err := errors.Join(v.labels[t%len(v.labels)].Write(a), v.in[nth("real", j)].Write(b))
 	if err != nil || t == 0 || !v.motion {
 		return err
 	}
-	return v.uploadFlow(batch, t)
+	return v.uploadFlow(batch, t, j)
 }
 
-func (v *Vid2Vid) uploadFlow(batch []*Sample, t int) error {
+func (v *Vid2Vid) uploadFlow(batch []*Sample, t, j int) error {
 	size := v.c.Height * v.c.Width
 	seen := make([]float32, 0, len(batch)*size)
 	for _, s := range batch {
@@ -85,7 +114,7 @@ func (v *Vid2Vid) uploadFlow(batch []*Sample, t int) error {
 		}
 		seen = append(seen, s.Visible[t]...)
 	}
-	errs := []error{v.in["visible"].Write(seen)}
+	errs := []error{v.in[nth("visible", j)].Write(seen)}
 	for _, in := range v.flows {
 		uv := make([]float32, len(batch)*size*2)
 		for i, s := range batch {
@@ -98,7 +127,7 @@ func (v *Vid2Vid) uploadFlow(batch []*Sample, t int) error {
 				copy(uv[(2*i+1)*size:], f.V)
 			}
 		}
-		errs = append(errs, v.in[in.name].Write(uv))
+		errs = append(errs, v.in[nth(in.name, j)].Write(uv))
 	}
 	return errors.Join(errs...)
 }

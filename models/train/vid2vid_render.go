@@ -71,16 +71,16 @@ func (v *Vid2Vid) Render(ctx context.Context, s *Sample) ([]Picture, error) {
 }
 
 func (v *Vid2Vid) renderFrame(batch []*Sample, t int) error {
-	if err := v.upload(batch, t); err != nil {
+	if err := v.upload(batch, t, 0); err != nil {
 		return err
 	}
 	name, other := "final", "raw"
 	if t == 0 && v.render.prog.Find("mask") >= 0 { // nothing to warp: the raw frame counts
 		name, other = other, name
 	}
-	err := v.point(v.render, t)
+	err := v.point(v.render, t, 1)
 	for l, ring := range v.fake {
-		err = errors.Join(err, v.render.bind(levelled(other, l), v.raw[l]), v.render.bind(levelled(name, l), ring[t%len(ring)]))
+		err = errors.Join(err, v.render.bind(levelled(other, l), v.raw[0][l]), v.render.bind(levelled(name, l), ring[t%len(ring)]))
 	}
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/v2v/v2v/models/engine"
 	"github.com/v2v/v2v/models/engine/devices"
 )
 
@@ -15,9 +16,21 @@ func TestVid2VidStateIsAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	c := goldenVid2Vid("hinge")
-	c.FixGlobal = 8
+	for name, change := range map[string]func(*Vid2VidConfig){
+		"a frame a step": func(c *Vid2VidConfig) { c.FixGlobal = 8 },
+		"chunks":         func(c *Vid2VidConfig) { c.Chunk, c.Backpropagate, c.Accumulate, c.EMA = 3, 3, 2, 0.9 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := goldenVid2Vid("hinge")
+			change(&c)
+			stateIsAll(t, d, c)
+		})
+	}
+}
+
+func stateIsAll(t *testing.T, d engine.Device, c Vid2VidConfig) {
 	var pair [2]*Vid2Vid
+	var err error
 	for i := range pair {
 		if pair[i], err = NewVid2Vid(d, c); err != nil {
 			t.Fatal(err)
@@ -46,7 +59,8 @@ func TestVid2VidStateIsAll(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want, got := round(pair[0], 8), round(pair[1], 8)
+	next := pair[0].Steps(8)
+	want, got := round(pair[0], next), round(pair[1], next)
 	if !slices.Equal(want, got) {
 		t.Errorf("resumed losses %v, unbroken %v", got, want)
 	}

@@ -28,7 +28,7 @@ func TestTimeScales(t *testing.T) {
 			scales, kinds := v.timeScales(), v.kinds()
 			got := make([][]int, len(scales))
 			for frame := range 13 {
-				if !slices.Contains(kinds, kindAt(scales, frame, false)) {
+				if !slices.Contains(kinds, kindAt(scales, frame, 1, false)) {
 					t.Errorf("no programs for frame %d", frame)
 				}
 				for i, s := range scales {
@@ -52,6 +52,10 @@ func TestVid2VidRefusals(t *testing.T) {
 		"fix_global is 5":       func(c *Vid2VidConfig) { c.FixGlobal = 5 },
 		"n_scales_temporal is":  func(c *Vid2VidConfig) { c.D.Scales = 9 },
 		"n_frames_D is 1":       func(c *Vid2VidConfig) { c.D.Frames = 1 },
+		"chunk is -1":           func(c *Vid2VidConfig) { c.Chunk = -1 },
+		"accumulate -1":         func(c *Vid2VidConfig) { c.Accumulate = -1 },
+		"n_frames_bp is 3":      func(c *Vid2VidConfig) { c.Chunk, c.Backpropagate = 2, 3 },
+		"ema is 1":              func(c *Vid2VidConfig) { c.EMA = 1 },
 		"sparse_D wants":        func(c *Vid2VidConfig) { c.D.Sparse = true },
 		"no multiple of":        func(c *Vid2VidConfig) { c.Width = 22 },
 		"too small":             func(c *Vid2VidConfig) { c.Height = 4 },

@@ -2,7 +2,6 @@ package train
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	G "gorgonia.org/gorgonia"
@@ -60,6 +59,16 @@ func (s timeScale) name() string {
 // at reports whether frame t of a clip is judged.
 func (s timeScale) at(t int) bool { return t >= s.from && (t-s.from)%s.every == 0 }
 
+// among reports whether any of the n frames from t on is judged.
+func (s timeScale) among(t, n int) bool {
+	for j := range n {
+		if s.at(t + j) {
+			return true
+		}
+	}
+	return false
+}
+
 // reach is how many frames it looks back.
 func (s timeScale) reach() int { return (s.frames - 1) * s.stride }
 
@@ -92,62 +101,16 @@ func (s timeScale) sees(b *nn.Builder, f frame, past []*G.Node, name string, now
 		if back <= len(past) {
 			xs = append(xs, past[len(past)-back])
 		} else {
-			xs = append(xs, b.Input(fmt.Sprintf("%s%d", name, back), now.Shape()...))
+			xs = append(xs, b.Input(fmt.Sprintf("%s%d", name, back-f.at), now.Shape()...))
 		}
 	}
 	xs = append(xs, now)
 	for _, in := range s.flows() {
 		shape := now.Shape().Clone()
 		shape[1] = 2
-		xs = append(xs, b.Scale(b.Input(in.name, shape...), 1.0/20, 0))
+		xs = append(xs, b.Scale(b.Input(nth(in.name, f.at), shape...), 1.0/20, 0))
 	}
 	return xs
-}
-
-// kind is what makes the programs of a frame differ from those of another.
-type kind struct {
-	first bool // of a clip
-	fixed bool // the finest spatial scale alone learns
-	time  int  // set of time scales that judge, a bit each
-}
-
-// kinds lists all that a clip can have, however long.
-func (c Vid2VidConfig) kinds() []kind {
-	scales := c.timeScales()
-	last := 1
-	for _, s := range scales {
-		last = max(last, s.reach()+s.every+s.frames)
-	}
-	var all []kind
-	for t := range last + 1 {
-		for _, fixed := range []bool{false, c.FixGlobal > 0} {
-			if k := kindAt(scales, t, fixed); !slices.Contains(all, k) {
-				all = append(all, k)
-			}
-		}
-	}
-	return all
-}
-
-func kindAt(scales []timeScale, t int, fixed bool) kind {
-	k := kind{first: t == 0, fixed: fixed}
-	for i, s := range scales {
-		if s.at(t) {
-			k.time |= 1 << i
-		}
-	}
-	return k
-}
-
-// judging are the time scales of a kind.
-func (k kind) judging(all []timeScale) []timeScale {
-	var some []timeScale
-	for i, s := range all {
-		if k.time>>i&1 == 1 {
-			some = append(some, s)
-		}
-	}
-	return some
 }
 
 // chained is the flow from frame t to frame t-stride, followed from frame to

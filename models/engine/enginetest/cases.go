@@ -127,6 +127,7 @@ func elementCases() []Case {
 		cs = append(cs,
 			Case{Name: name, Op: op.Add{}, Shapes: two}, Case{Name: name, Op: op.Sub{}, Shapes: two}, Case{Name: name, Op: op.Mul{}, Shapes: two},
 			Case{Name: name, Op: op.Scale{By: -2, Plus: 1}, Shapes: two[:1]},
+			Case{Name: name, Op: op.Detach{}, Shapes: two[:1]},
 			Case{Name: name, Op: op.AdamM{Beta: 0.5}, Shapes: two}, Case{Name: name, Op: op.AdamV{Beta: 0.999}, Shapes: two, Positive: []int{0}},
 			Case{Name: name, Op: op.AdamP{Eps: 1e-8}, Shapes: []tensor.Shape{x, x, x, s(2)}, Positive: []int{2, 3}})
 	}

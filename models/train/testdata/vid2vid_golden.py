@@ -4,6 +4,9 @@
 
 The file holds the weights before the step (w/NAME), the inputs (in/NAME) and the gradients (g/NAME) with least
 squares; losses, of the other adversarial losses too, are in the metadata.
+
+And vid2vid_chunk.safetensors: a step on a chunk of two frames, with least squares: what it has beside the inputs and
+weights above, the gradients through time (g/NAME), and some of those that do not go through time (once/NAME).
 """
 import json
 import os
@@ -144,14 +147,84 @@ for kind in ("lsgan", "hinge", "vanilla"):
                 if grad is not None:  # no loss sees the pictures of the coarser scale
                     tensors["g/" + k] = grad
 
-header, at = {"__metadata__": {"golden": json.dumps(losses)}}, 0
-for k, t in tensors.items():
-    n = t.numel() * 4
-    header[k] = {"dtype": "F32", "shape": list(t.shape), "data_offsets": [at, at + n]}
-    at += n
-raw = json.dumps(header).encode()
-raw += b" " * (-len(raw) % 8)
-with open(os.path.join(here, "vid2vid.safetensors"), "wb") as f:
-    f.write(struct.pack("<Q", len(raw)) + raw)
-    for t in tensors.values():
-        f.write(t.detach().contiguous().numpy().astype("<f4").tobytes())
+def save(path, tensors, meta):
+    header, at = {"__metadata__": {"golden": json.dumps(meta)}}, 0
+    for k, t in tensors.items():
+        n = t.numel() * 4
+        header[k] = {"dtype": "F32", "shape": list(t.shape), "data_offsets": [at, at + n]}
+        at += n
+    raw = json.dumps(header).encode()
+    raw += b" " * (-len(raw) % 8)
+    with open(os.path.join(here, path), "wb") as f:
+        f.write(struct.pack("<Q", len(raw)) + raw)
+        for t in tensors.values():
+            f.write(t.detach().contiguous().numpy().astype("<f4").tobytes())
+
+
+save("vid2vid.safetensors", tensors, losses)
+
+# The chunk: frames 6 and 7 of a clip. The second is made of the first.
+known = set(inputs)
+labels.append(ids("label3"))
+pix = (smooth("x", 3).permute(0, 2, 3, 1) * 127.5 + 127.5).round()
+del inputs["x"]
+inputs["real@1"] = pix
+now_real = [real, pix.permute(0, 3, 1, 2) / 127.5 - 1]
+fakes[5], reals[5] = smooth("fake5", 3), smooth("real5", 3)
+flow_of = [flows, {n: smooth(n + "@1", 2, by=2) for n in flows}]
+inputs["visible@1"] = (torch.rand(1, 1, H, W) < 0.7).double()
+visible = [seen, inputs["visible@1"]]
+
+
+def chunk(through_time):
+    """The losses of G and of D on the two frames: means over them."""
+    carry = (lambda x: x) if through_time else (lambda x: x.detach())
+    loss, made, prev, small = {}, [], [fakes[2], fakes[1]], list(coarse)
+    add = lambda name, x: loss.__setitem__(name, loss.get(name, 0) + x / 2)
+    d = judges["D."]
+    for j in range(2):
+        seg = torch.cat(labels[j:j + 3], 1)
+        first = g0(nets.pool(seg), torch.cat(small, 1))
+        out = g1(seg, torch.cat(prev, 1), first)
+        fake_before = prev[1].detach()
+        made.append(out)
+        prev, small = [prev[1], carry(out["final"])], [small[1], carry(first["final"])]
+        now, real_now, real_before = labels[j + 2], now_real[j], (reals[1], real)[j]
+        of_real = levels(d, torch.cat([now, real_now], 1))
+        for p in (out["final"], out["raw"]):
+            fake = levels(d, torch.cat([now, p], 1))
+            add("G_L1", 10 * F.l1_loss(p, real_now))
+            add("G_GAN", gan("lsgan", fake, True, fool=True))
+            add("G_FM", 10 * matched(fake, of_real))
+            add("D_fake", 0.5 * gan("lsgan", levels(d, torch.cat([now, p.detach()], 1)), False))
+            add("D_real", 0.5 * gan("lsgan", of_real, True))
+        flow, conf = flow_of[j]["flow"], visible[j]
+        add("F_Flow", 10 / 2 * F.l1_loss(out["flow"] * conf, flow * conf))
+        add("F_Warp", 10 * F.l1_loss(nets.warp(real_before, out["flow"]) * conf, real_now * conf))
+        add("G_Warp", 10 * F.l1_loss(out["final"] * conf, nets.warp(fake_before, flow) * conf))
+        add("W", (out["mask"] * conf).abs().mean())
+    final = [out["final"] for out in made]
+    for j in range(2):
+        for s, name in enumerate(("T", "T1")):
+            d = judges[f"D{name}."]
+            stride, names = (1, ("flowprev", "flow")) if s == 0 else (3, ("flow3.3", "flow3.0"))
+            motion = [flow_of[j][n] / 20 for n in names]
+            see = lambda chunk, before: [chunk[j - b] if b <= j else before[b - j] for b in (2 * stride, stride, 0)]
+            fake = levels(d, torch.cat(see(final, fakes) + motion, 1))
+            of_real = levels(d, torch.cat(see(now_real, reals) + motion, 1))
+            add(f"G{name}_GAN", gan("lsgan", fake, True, fool=True))
+            add(f"G{name}_FM", 10 * matched(fake, of_real))
+            add(f"D{name}_fake", 0.5 * gan("lsgan", levels(d, torch.cat(see([x.detach() for x in final], fakes) + motion, 1)), False))
+            add(f"D{name}_real", 0.5 * gan("lsgan", of_real, True))
+    return loss, sum(v for k, v in loss.items() if not k.startswith("D")), sum(v for k, v in loss.items() if k.startswith("D"))
+
+
+tensors = {"in/" + k: v for k, v in inputs.items() if k not in known}
+for key, through_time in (("g/", True), ("once/", False)):
+    loss, of_g, of_d = chunk(through_time)
+    for of, prefixes in ((of_g, ("", "netG1.")), (of_d, judges)):
+        names, params = zip(*((p + k, v) for p in prefixes for k, v in named[p].named_parameters()))
+        for k, grad in zip(names, torch.autograd.grad(of, params, retain_graph=True, allow_unused=True)):
+            if grad is not None and (through_time or "model_down_img.1." in k or "model_final_" in k):
+                tensors[key + k] = grad
+save("vid2vid_chunk.safetensors", tensors, {k: v.item() for k, v in loss.items()})
