@@ -139,6 +139,13 @@ func (s *pairSession) check() error {
 	return nil
 }
 
+func (s *pairSession) run(ctx context.Context) (train.Summary, error) {
+	if err := s.open(ctx); err != nil {
+		return train.Summary{}, err
+	}
+	return train.Run(ctx, s.options())
+}
+
 func (s *pairSession) open(ctx context.Context) error {
 	if err := s.pairs(ctx); err != nil {
 		return err

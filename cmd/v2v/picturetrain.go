@@ -199,6 +199,13 @@ func (s *pictureSession) check() error {
 	return nil
 }
 
+func (s *pictureSession) run(ctx context.Context) (train.Summary, error) {
+	if err := s.open(ctx); err != nil {
+		return train.Summary{}, err
+	}
+	return train.Run(ctx, s.options())
+}
+
 func (s *pictureSession) open(ctx context.Context) error {
 	var err error
 	s.pictures, err = train.OpenPictures(ctx, s.o.data, train.PictureDataOptions{

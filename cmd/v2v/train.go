@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -41,7 +42,7 @@ train_B, or A and B, that hold a folder of pictures or a video for each clip.
 RUN gets the configuration, checkpoints, metrics, samples, and model.safetensors.
 Ctrl-C saves a checkpoint; --resume goes on where a run was stopped or killed.
 
-` + pairHelp + "\n\n" + pictureHelp,
+` + scheduleHelp + "\n\n" + pairHelp + "\n\n" + pictureHelp,
 		Example: `  v2v train --data data --out run --steps 2000
   v2v train --data data --out run --resume
   v2v train --data data --out run --config recipe.toml --size 128x128
@@ -68,15 +69,25 @@ Ctrl-C saves a checkpoint; --resume goes on where a run was stopped or killed.
 	return c
 }
 
+// unsaid stands for steps that nobody gave.
+const unsaid = math.MinInt
+
 // configure settles the configuration: the file's, or of a run that is resumed
 // the frozen one, with the flags over it.
 func (o *trainOptions) configure(changed func(string) bool) (trainConfig, error) {
 	c := defaultTrain()
+	steps := c.Steps
+	c.Steps = unsaid
 	if err := o.read(&c); err != nil {
 		return c, err
 	}
-	if changed("steps") {
+	switch {
+	case changed("steps"):
 		c.Steps = o.steps
+	case c.Steps == unsaid && c.byEpochs():
+		c.Steps = 0
+	case c.Steps == unsaid:
+		c.Steps = steps
 	}
 	if changed("size") {
 		c.Size = o.size.String()
@@ -89,9 +100,9 @@ func (o *trainOptions) configure(changed func(string) bool) (trainConfig, error)
 
 // trainee is a network and all that its training holds open.
 type trainee interface {
-	// open reads the data, which may be refused, before anything costly.
-	open(ctx context.Context) error
-	options() train.Options
+	// run reads the data, which may be refused, before anything costly, and
+	// trains.
+	run(ctx context.Context) (train.Summary, error)
 	close() error
 }
 
@@ -110,10 +121,7 @@ func runTrain(ctx context.Context, a *app, o trainOptions, changed func(string) 
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	if err := s.open(ctx); err != nil {
-		return err
-	}
-	sum, err := train.Run(ctx, s.options())
+	sum, err := s.run(ctx)
 	base.bar.done()
 	return a.trained(ctx, sum, err)
 }
@@ -155,6 +163,8 @@ type session struct {
 	data, held *train.Data // held is nil where nothing is held out
 	trainer    train.Trainer
 	device     string
+	from       string // checkpoint that it begins with
+	steps      int    // in all
 	means      string // what the names of the model's weights begin with, where they are means
 }
 
@@ -192,6 +202,7 @@ func (s *session) open(ctx context.Context) error {
 	v := s.c.Vid2VidConfig
 	v.Width, v.Height = s.data.Size()
 	v.Batch, v.Seed = s.c.Batch, s.c.Seed
+	s.timed(&v)
 	if err := v.Validate(); err != nil {
 		return usage("configuration: %w", err)
 	}
@@ -230,7 +241,7 @@ func (s *session) close() error {
 func (s *session) options() train.Options {
 	o := train.Options{
 		Dir: s.o.out, Trainer: s.trainer, Data: s.data, Validation: s.held, Config: s.c,
-		Steps: s.c.Steps, Schedule: train.Schedule{LR: s.c.LR, Constant: s.c.Constant},
+		Steps: s.c.Steps, Schedule: train.Schedule{LR: s.c.LR, Constant: s.c.Constant}, Epochs: s.c.epochs(), From: s.from,
 		Frames: s.c.Frames, Batch: s.c.Batch, Seed: s.c.Seed,
 		CheckpointSteps: s.c.CheckpointSteps, SheetSteps: s.c.SheetSteps,
 		Resume: s.o.resume, SaveModel: s.save, Events: s.event, Logger: s.a.log,
@@ -245,7 +256,7 @@ func (s *session) options() train.Options {
 // save writes the model file of a state of training.
 func (s *session) save(path string, state []train.State) error {
 	w, h := s.data.Size()
-	about := models.About{Size: (&size{h, w}).String(), Steps: s.c.Steps, Seed: s.c.Seed, Extract: extractOf(s.o.data[0])}
+	about := models.About{Size: (&size{h, w}).String(), Steps: s.steps, Seed: s.c.Seed, Extract: extractOf(s.o.data[0])}
 	g := s.c.Generator
 	for i := range state { // the weights' means go by the weights' names
 		state[i].Name = strings.TrimPrefix(state[i].Name, s.means)

@@ -34,6 +34,7 @@ type trainConfig struct {
 	CheckpointSteps int `toml:"checkpoint_steps"`
 	SheetSteps      int `toml:"sheet_steps"` // -1 for no sample sheets
 
+	ScheduleTOML
 	train.Vid2VidConfig
 }
 
@@ -116,7 +117,9 @@ func decodeTOML(from string, text []byte, c any) error {
 
 func (c *trainConfig) check() error {
 	switch {
-	case c.Steps < 1:
+	case c.byEpochs() && c.Steps != 0:
+		return usage("configuration: steps is %d, but niter and niter_decay count epochs; give one or the other", c.Steps)
+	case c.Steps < 1 && !c.byEpochs():
 		return usage("configuration: steps is %d; give at least 1", c.Steps)
 	case c.Frames < 2:
 		return usage("configuration: frames is %d; a sample has at least 2", c.Frames)
@@ -132,7 +135,7 @@ func (c *trainConfig) check() error {
 			return usage("configuration: size: %w", err)
 		}
 	}
-	return nil
+	return c.ScheduleTOML.check()
 }
 
 // data is what the configuration says of samples.
@@ -141,7 +144,9 @@ func (c *trainConfig) data() train.DataOptions {
 	if c.Size != "" {
 		crop.Set(c.Size) // check has read it already
 	}
-	return train.DataOptions{Frames: c.Frames, Flip: c.Flip, Crop: image.Pt(crop.W, crop.H)}
+	o := train.DataOptions{Frames: c.Frames, Flip: c.Flip, Crop: image.Pt(crop.W, crop.H)}
+	c.load(&o)
+	return o
 }
 
 // motion reports whether some loss wants measured flow.

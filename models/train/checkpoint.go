@@ -52,6 +52,7 @@ type plan struct {
 	Frames   int     `json:"frames"`
 	Batch    int     `json:"batch"`
 	Data     string  `json:"data"`
+	Epochs   *Epochs `json:"epochs,omitempty"`
 }
 
 // checkpoints is the ckpt folder of a run.

@@ -129,9 +129,11 @@ func (d *Data) Spooled() bool { return d.frames.file != nil }
 
 // Windows is the number of different places where a sample of that many frames
 // can begin.
-func (d *Data) Windows(frames int) int {
+func (d *Data) Windows(frames int) int { return windows(d.clips, frames) }
+
+func windows(clips []*clip, frames int) int {
 	n := 0
-	for _, c := range d.clips {
+	for _, c := range clips {
 		n += max(0, c.n-frames+1)
 	}
 	return n
@@ -167,12 +169,17 @@ type view struct {
 // window of the data is as likely as any other. It is a pure function of its
 // arguments and the data. The sample's memory is the caller's.
 func (d *Data) Sample(ctx context.Context, i, seed uint64, frames int) (*Sample, error) {
-	n := d.Windows(frames)
+	return d.sample(ctx, d.clips, i, seed, frames)
+}
+
+// sample is Sample from some of the clips.
+func (d *Data) sample(ctx context.Context, clips []*clip, i, seed uint64, frames int) (*Sample, error) {
+	n := windows(clips, frames)
 	if n == 0 || frames < 1 {
 		return nil, fmt.Errorf("draw sample %d: no clip of the data has %d frames", i, frames)
 	}
 	r := rand.New(rand.NewPCG(seed, i))
-	c, start := d.window(r.IntN(n), frames)
+	c, start := window(clips, r.IntN(n), frames)
 	v := d.middle(c)
 	x, y := r.IntN(c.size.X-d.size.X+1), r.IntN(c.size.Y-d.size.Y+1)
 	flip := r.IntN(2) == 1
@@ -196,7 +203,7 @@ func (d *Data) Spread(ctx context.Context, n, frames int) ([]*Sample, error) {
 	n = min(n, windows)
 	samples := make([]*Sample, n)
 	for k := range samples {
-		c, start := d.window((2*k+1)*windows/(2*n), frames)
+		c, start := window(d.clips, (2*k+1)*windows/(2*n), frames)
 		s, err := d.cut(ctx, c, start, frames, d.middle(c))
 		if err != nil {
 			return nil, fmt.Errorf("spread samples: %w", err)
@@ -211,8 +218,8 @@ func (d *Data) middle(c *clip) view {
 }
 
 // window finds the k-th window of that many frames.
-func (d *Data) window(k, frames int) (*clip, int) {
-	for _, c := range d.clips {
+func window(clips []*clip, k, frames int) (*clip, int) {
+	for _, c := range clips {
 		n := max(0, c.n-frames+1)
 		if k < n {
 			return c, k

@@ -64,13 +64,9 @@ func openFolder(o Options) (_ *folder, err error) {
 			return nil, fmt.Errorf("prepare run folder: %w", err)
 		}
 	}
-	f := &folder{path: o.Dir, lock: flock.New(filepath.Join(o.Dir, lockFile))}
-	ok, err := f.lock.TryLock()
+	f, err := lockFolder(o.Dir)
 	if err != nil {
-		return nil, fmt.Errorf("lock run folder %s: %w", o.Dir, err)
-	}
-	if !ok {
-		return nil, fmt.Errorf("run folder %s: %w: wait for it or give another folder", o.Dir, ErrLocked)
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -89,6 +85,35 @@ func openFolder(o Options) (_ *folder, err error) {
 	}
 	f.log = slog.New(slog.NewMultiHandler(slog.NewTextHandler(f.file, nil), o.Logger.Handler()))
 	return f, nil
+}
+
+// lockFolder holds a folder that is there.
+func lockFolder(dir string) (*folder, error) {
+	f := &folder{path: dir, lock: flock.New(filepath.Join(dir, lockFile))}
+	ok, err := f.lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock run folder %s: %w", dir, err)
+	}
+	if !ok {
+		return nil, fmt.Errorf("run folder %s: %w: wait for it or give another folder", dir, ErrLocked)
+	}
+	return f, nil
+}
+
+// Hold locks a folder whose own are runs, as Run does its own, and freezes the
+// configuration that they are parts of.
+func Hold(dir string, config any, resume bool) (release func() error, err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("prepare run folder: %w", err)
+	}
+	f, err := lockFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.freeze(config, resume); err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	return f.close, nil
 }
 
 // clear removes temporary files of this package's own writers.

@@ -21,9 +21,12 @@ type Options struct {
 
 	Steps    int // optimiser steps in all; the last sample may go a few beyond
 	Schedule Schedule
-	Frames   int    // frames a sample; 6 when zero
-	Batch    int    // samples a batch; 1 when zero
-	Seed     uint64 // of everything random here
+	// Epochs counts instead of Steps and Schedule.Constant, where set.
+	Epochs Epochs
+	table  *Timetable // of Epochs
+	Frames int        // frames a sample; 6 when zero
+	Batch  int        // samples a batch; 1 when zero
+	Seed   uint64     // of everything random here
 
 	CheckpointSteps int           // steps from one checkpoint to the next; 1000 when zero
 	CheckpointEvery time.Duration // and at most this between them; 10 minutes when zero
@@ -35,6 +38,9 @@ type Options struct {
 	// Resume goes on in a folder that holds a run already. A folder that holds
 	// none begins one.
 	Resume bool
+	// From is a checkpoint whose weights a new run begins with, as far as they
+	// fit.
+	From string
 	// SaveModel makes the model file of the generator's state, at every
 	// checkpoint and at the end.
 	SaveModel func(path string, state []State) error
@@ -78,13 +84,20 @@ func (o Options) resolved() (Options, error) {
 		return o, errors.New("a run needs a trainer")
 	case o.Data == nil:
 		return o, errors.New("a run needs data")
-	case o.Steps <= 0:
+	case o.Steps <= 0 && o.Epochs == (Epochs{}):
 		return o, fmt.Errorf("a run of %d steps does nothing", o.Steps)
 	}
 	orElse(&o.Schedule.LR, defaultLR)
-	orElse(&o.Schedule.Constant, o.Steps/2)
 	orElse(&o.Frames, defaultSampleFrames)
 	orElse(&o.Batch, 1)
+	if o.Epochs != (Epochs{}) {
+		if err := o.Epochs.check(); err != nil {
+			return o, err
+		}
+		o.table = NewTimetable(o.Epochs, o.Data, o.Seed, o.Batch, o.Frames)
+		o.Steps = o.table.Steps(o.Epochs.count(), o.Trainer.Steps)
+	}
+	orElse(&o.Schedule.Constant, o.Steps/2)
 	orElse(&o.CheckpointSteps, defaultCheckpointSteps)
 	orElse(&o.CheckpointEvery, defaultCheckpointEvery)
 	orElse(&o.Keep, defaultKeep)
@@ -122,8 +135,12 @@ func orElse[T comparable](v *T, d T) {
 }
 
 func (o Options) plan() plan {
-	return plan{Seed: o.Seed, Steps: o.Steps, LR: o.Schedule.LR, Constant: o.Schedule.Constant,
+	p := plan{Seed: o.Seed, Steps: o.Steps, LR: o.Schedule.LR, Constant: o.Schedule.Constant,
 		Frames: o.Frames, Batch: o.Batch, Data: o.Data.describe()}
+	if o.table != nil {
+		p.Epochs = &o.table.e
+	}
+	return p
 }
 
 // at is the learning rate of the step after so many.

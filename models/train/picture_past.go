@@ -44,7 +44,7 @@ func ReadPast(dir string) (*Past, error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("read run %s: %w", dir, err)
 	}
-	c := checkpoints{dir: filepath.Join(dir, ckptDir), log: slog.New(slog.DiscardHandler)}
+	c := checkpointsOf(dir)
 	sound, _, err := c.list()
 	if err != nil {
 		return nil, fmt.Errorf("read run %s: %w", dir, err)
@@ -71,6 +71,11 @@ func ReadPast(dir string) (*Past, error) {
 		p.Env = starts[len(starts)-1].Env
 	}
 	return p, nil
+}
+
+// checkpointsOf are those of a run folder, to be read.
+func checkpointsOf(dir string) checkpoints {
+	return checkpoints{dir: filepath.Join(dir, ckptDir), log: slog.New(slog.DiscardHandler)}
 }
 
 // Weights opens a checkpoint to read the weights of a model: their means where

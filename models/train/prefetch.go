@@ -13,9 +13,13 @@ const ahead = 1
 type drawing struct {
 	seed          uint64
 	batch, frames int
+	table         *Timetable // what decides instead of frames, where there is one
 }
 
 func (w drawing) draw(ctx context.Context, d *Data, first uint64) ([]*Sample, error) {
+	if w.table != nil {
+		return w.table.draw(ctx, first)
+	}
 	samples := make([]*Sample, w.batch)
 	for i := range samples {
 		s, err := d.Sample(ctx, first+uint64(i), w.seed, w.frames)

@@ -54,6 +54,7 @@ type run struct {
 	pace         pace
 	drawn        []*Sample // the batch in work
 	lr           float64   // of it
+	epoch        int       // of it, from 1, where there are some
 	started      time.Time
 	spentBefore  float64 // seconds of earlier runs
 	saved        int     // step of the newest checkpoint
@@ -74,6 +75,12 @@ func (r *run) start() error {
 		if err := r.resume(last); err != nil {
 			return err
 		}
+	} else if r.o.From != "" {
+		n, err := adopt(r.o.From, r.states)
+		if err != nil {
+			return err
+		}
+		r.dir.log.Info("begun from another run", "checkpoint", r.o.From, "weights", n)
 	}
 	r.saved, r.started, r.savedAt = r.Step, time.Now(), time.Now()
 	if r.metrics, err = openMetrics(filepath.Join(r.o.Dir, metricsFile), r.Step); err != nil {
@@ -152,7 +159,7 @@ func (r *run) train(ctx context.Context) error {
 // steps draws batch after batch. What is written between two of them depends
 // on the steps that were crossed, since a sample may take several.
 func (r *run) steps(ctx context.Context) error {
-	batches := startPrefetch(ctx, r.o.Data, drawing{r.o.Seed, r.o.Batch, r.o.Frames}, r.Sample)
+	batches := startPrefetch(ctx, r.o.Data, drawing{r.o.Seed, r.o.Batch, r.o.Frames, r.o.table}, r.Sample)
 	defer batches.close()
 	for r.Step < r.o.Steps && ctx.Err() == nil {
 		asked := time.Now()
@@ -196,7 +203,7 @@ func (r *run) steps(ctx context.Context) error {
 
 // batch trains on one batch, to its end even when ctx ends meanwhile.
 func (r *run) batch(ctx context.Context, samples []*Sample) error {
-	r.drawn, r.lr = samples, r.Plan.at(r.Step)
+	r.drawn, r.lr = samples, r.rate()
 	before := r.Step
 	err := r.o.Trainer.Train(context.WithoutCancel(ctx), samples, Rates{LR: r.lr, Step: r.Step}, r.report)
 	if err != nil {
@@ -207,6 +214,19 @@ func (r *run) batch(ctx context.Context, samples []*Sample) error {
 	}
 	r.Sample += uint64(len(samples))
 	return nil
+}
+
+// rate is the learning rate of the batch in work.
+func (r *run) rate() float64 {
+	if r.o.table == nil {
+		return r.Plan.at(r.Step)
+	}
+	epoch := r.o.table.epoch(r.Sample)
+	if r.epoch != epoch+1 {
+		r.epoch = epoch + 1
+		r.dir.log.Info("epoch", "number", r.epoch, "of", r.o.Epochs.count(), "frames", r.o.table.length(epoch))
+	}
+	return r.Plan.LR * r.o.Epochs.factor(epoch)
 }
 
 // report is told the losses of every step.

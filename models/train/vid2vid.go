@@ -41,6 +41,8 @@ func NewVid2Vid(dev engine.Device, c Vid2VidConfig) (*Vid2Vid, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	n := c.accumulate()
+	c.FixGlobal = (c.FixGlobal + n - 1) / n * n // gradients that are averaged are of the same weights
 	v := &Vid2Vid{c: c, dev: dev, time: c.timeScales(), g: map[kind]*step{}, d: map[kind]*step{},
 		vars: map[string]engine.Buffer{}, in: map[string]engine.Buffer{}}
 	if err := v.build(); err != nil {
@@ -57,9 +59,8 @@ func (s *step) bind(name string, b engine.Buffer) error {
 	return s.exe.Bind(name, b)
 }
 
-// Steps implements Trainer: a step a chunk, those included that only collect
-// gradients.
-func (v *Vid2Vid) Steps(t int) int { return (t + v.c.chunk() - 1) / v.c.chunk() }
+// Steps implements Trainer.
+func (v *Vid2Vid) Steps(t int) int { return v.c.Steps(t) }
 
 // State implements Trainer.
 func (v *Vid2Vid) State() []State { return v.state }

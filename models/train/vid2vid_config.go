@@ -130,6 +130,10 @@ func (c Vid2VidConfig) validateSchedule() error {
 	return nil
 }
 
+// Steps is the number of steps on t frames: one a chunk, those included that
+// only collect gradients.
+func (c Vid2VidConfig) Steps(t int) int { return (t + c.chunk() - 1) / c.chunk() }
+
 // betas are Adam's constants for the generator and the image discriminator.
 func (c Vid2VidConfig) betas() (float32, float32) {
 	if c.TTUR {
