@@ -28,6 +28,7 @@ type trainOptions struct {
 	size        size
 	seed        uint64
 	resume      bool
+	memory      memory // that a step may take; 0 for no limit
 	device      deviceOptions
 	clip        clipOptions
 }
@@ -63,6 +64,7 @@ Ctrl-C saves a checkpoint; --resume goes on where a run was stopped or killed.
 	f.Var(&o.size, "size", "cut samples of height x width out of larger pictures")
 	f.Uint64Var(&o.seed, "seed", 1, "of everything random, over the configuration's")
 	f.BoolVar(&o.resume, "resume", false, "go on with the run in RUN, if there is one")
+	f.Var(&o.memory, "memory-limit", "of vid2vid's training, like 6G: takes a smaller chunk, and then smaller samples, where they do not fit")
 	o.device.flags(f)
 	o.clip.flags(f)
 	a.jsonFlag(c)
@@ -168,7 +170,8 @@ type session struct {
 	means      string // what the names of the model's weights begin with, where they are means
 }
 
-func (s *session) open(ctx context.Context) error {
+// read opens the data, and what of it is held out.
+func (s *session) read(ctx context.Context) error {
 	data := s.c.data()
 	data.Open = func(ctx context.Context, path string) (video.Reader, error) { return s.o.clip.plain(ctx, path) }
 	data.Progress = func(done, total int) { s.bar.set(done, total, "reading clips") }
@@ -194,18 +197,22 @@ func (s *session) open(ctx context.Context) error {
 		s.held = nil
 	}
 	s.bar.done()
+	return nil
+}
+
+func (s *session) open(ctx context.Context) error {
+	if err := s.read(ctx); err != nil {
+		return err
+	}
+	v, err := s.fit(ctx)
+	if err != nil {
+		return err
+	}
 	dev, err := s.o.device.open()
 	if err != nil {
 		return err
 	}
 	s.closers, s.device = append(s.closers, dev.Close), dev.Name()
-	v := s.c.Vid2VidConfig
-	v.Width, v.Height = s.data.Size()
-	v.Batch, v.Seed = s.c.Batch, s.c.Seed
-	s.timed(&v)
-	if err := v.Validate(); err != nil {
-		return usage("configuration: %w", err)
-	}
 	t, err := train.NewVid2Vid(dev, v)
 	if err != nil {
 		return err

@@ -87,18 +87,6 @@ func (c *trainConfig) load(o *train.DataOptions) {
 	}
 }
 
-// timed fills in what is known once the data is: how many steps its epochs are.
-func (s *session) timed(v *train.Vid2VidConfig) {
-	s.steps = s.c.Steps
-	if e := s.c.epochs(); s.c.byEpochs() {
-		table := train.NewTimetable(e, s.data, s.c.Seed, s.c.Batch, s.c.Frames)
-		s.steps = table.Steps(e.Constant+e.Decay, v.Steps)
-		if n := s.c.NiterFixGlobal; n > 0 {
-			v.FixGlobal = table.Steps(min(n, e.Constant+e.Decay), v.Steps)
-		}
-	}
-}
-
 // stages are the configurations of stages, one after another.
 func (c trainConfig) stages() ([]trainConfig, error) {
 	var all []trainConfig
@@ -111,7 +99,7 @@ func (c trainConfig) stages() ([]trainConfig, error) {
 		own.Stage, own.Generator.FGLabels = nil, slices.Clone(c.Generator.FGLabels)
 		_, steps := table["steps"]
 		if steps {
-			own.Niter, own.NiterDecay = 0, 0
+			own.Niter, own.NiterDecay, own.NiterStep, own.EpochSamples, own.NiterFixGlobal = 0, 0, 0, 0, 0
 		}
 		where := fmt.Sprintf("stage %d", i+1)
 		if err := decodeTOML(where, text, &own); err != nil {

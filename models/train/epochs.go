@@ -81,6 +81,9 @@ func (t *Timetable) Steps(epochs int, per func(frames int) int) int {
 	return n
 }
 
+// Longest is how many frames the longest sample of so many epochs has.
+func (t *Timetable) Longest(epochs int) int { return t.length(epochs - 1) }
+
 // batches is how many there are in an epoch.
 func (t *Timetable) batches() int {
 	n := t.e.Samples

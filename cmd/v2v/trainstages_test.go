@@ -1,0 +1,138 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/v2v/v2v/models/train"
+)
+
+// streetStages is the published schedule for streets on one GPU, whose last
+// stage is trained on parts of the pictures.
+const streetStages = `
+frames = 6
+niter = 10
+niter_decay = 10
+niter_step = 5
+[generator]
+label_nc = 35
+use_instance = true
+fg = true
+fg_labels = [26]
+ngf = 128
+n_downsample = 2
+n_blocks = 9
+n_frames = 3
+norm = "batch"
+[discriminator]
+ndf = 64
+n_layers = 3
+num_d = 1
+n_scales_temporal = 2
+
+[[stage]]
+load_size = "128x256"
+chunk = 6
+
+[[stage]]
+load_size = "256x512"
+frames = 4
+chunk = 2
+niter_decay = 5
+niter_step = 2
+niter_fix_global = 8
+generator.n_scales_spatial = 2
+discriminator.num_d = 2
+
+[[stage]]
+load_size = "512x1024"
+size = "448x896"
+frames = 4
+chunk = 1
+niter_decay = 5
+niter_step = 2
+niter_fix_global = 8
+lr = 1e-4
+generator = {n_scales_spatial = 3}
+discriminator = {num_d = 3, n_frames_D = 2}
+`
+
+func stagesOf(t *testing.T, text string) ([]trainConfig, error) {
+	t.Helper()
+	o := trainOptions{config: filepath.Join(t.TempDir(), "stages.toml")}
+	if err := os.WriteFile(o.config, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c, err := o.configure(func(string) bool { return false })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.stages()
+}
+
+func TestPublishedStages(t *testing.T) {
+	all, err := stagesOf(t, streetStages)
+	if err != nil || len(all) != 3 {
+		t.Fatalf("%d stages: %v", len(all), err)
+	}
+	type said struct {
+		load, size                   string
+		scales, numD, framesD, ndf   int
+		frames, chunk, fix, constant int
+		lr                           float64
+		epochs                       train.Epochs
+	}
+	for i, want := range []said{
+		{"128x256", "", 0, 1, 0, 64, 6, 6, 0, 0, 2e-4, train.Epochs{Constant: 10, Decay: 10, Grow: 5, Spare: 2}},
+		{"256x512", "", 2, 2, 0, 64, 4, 2, 8, 0, 2e-4, train.Epochs{Constant: 10, Decay: 5, Grow: 2, Spare: 2}},
+		{"512x1024", "448x896", 3, 3, 2, 64, 4, 1, 8, 0, 1e-4, train.Epochs{Constant: 10, Decay: 5, Grow: 2, Spare: 2}},
+	} {
+		c := all[i]
+		got := said{c.LoadSize, c.Size, c.Generator.Scales, c.D.NumD, c.D.Frames, c.D.NDF, c.Frames, c.Chunk, c.NiterFixGlobal, c.Constant, c.LR, c.epochs()}
+		if got != want {
+			t.Errorf("stage %d is %+v, want %+v", i+1, got, want)
+		}
+		if !c.Generator.FG || c.Generator.LabelNC != 35 || c.Steps != 0 {
+			t.Errorf("stage %d inherits nothing: %+v", i+1, c)
+		}
+	}
+}
+
+func TestStageRefusals(t *testing.T) {
+	for want, table := range map[string]string{
+		"stage 1: unknown key chunks":        "chunks = 2",
+		"stage 1: seed and model":            "seed = 9",
+		"a stage has no stages":              "stage = [{lr = 1.0}]",
+		"stage 1: configuration: lr is -1":   "lr = -1.0",
+		"stage 1: generator: n_scales_spati": "generator.n_scales_spatial = 7",
+		"give one or the other":              "steps = 3\nniter = 2",
+		"niter_step, epoch_samples":          "steps = 3\nniter_step = 2",
+		"load_size":                          `load_size = "big"`,
+	} {
+		_, err := stagesOf(t, "niter = 1\nniter_step = 1\n[[stage]]\n"+table)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is refused by %v", want, err)
+		}
+	}
+	steps, err := stagesOf(t, "niter = 1\n[[stage]]\nsteps = 3\n[[stage]]\nniter = 2")
+	if err != nil || steps[0].Steps != 3 || steps[0].byEpochs() || steps[1].Steps != 0 || !steps[1].byEpochs() {
+		t.Errorf("steps in the place of epochs: %+v %v", steps, err)
+	}
+}
+
+func TestMemorySizes(t *testing.T) {
+	for text, want := range map[string]memory{"800M": 800 << 20, "6G": 6 << 30, "1.5GiB": 3 << 29, "2gb": 2 << 30} {
+		var m memory
+		if err := m.Set(text); err != nil || m != want {
+			t.Errorf("%s is %d, want %d: %v", text, m, want, err)
+		}
+	}
+	for _, text := range []string{"", "7", "G", "-1G", "1T", "NaNG", "1GG", "0M", "1e30G"} {
+		var m memory
+		if err := m.Set(text); err == nil {
+			t.Errorf("%q is taken for %d", text, m)
+		}
+	}
+}

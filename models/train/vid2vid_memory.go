@@ -1,0 +1,125 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/v2v/v2v/models/engine"
+)
+
+// ErrMemory is wrapped where nothing fits into the memory there may be.
+var ErrMemory = errors.New("does not fit into the memory limit")
+
+// besides is what the process had beside what is planned: from 33 to 114 MiB in
+// five runs at 64x64 to 256x256 that took 370 to 1000 MiB, on cpu.
+const besides = 128 << 20
+
+// Memory is about how many bytes training takes on clips of so many frames:
+// weights and what optimisers keep of them, pictures, and what every program of
+// a step makes on its way, planned as the engine places it. The data come on top.
+func (c Vid2VidConfig) Memory(frames int) (int64, error) {
+	if err := c.Validate(); err != nil {
+		return 0, err
+	}
+	g := newGraphs(c)
+	var programs []*engine.Program
+	add := func(s *step, err error) error {
+		if err == nil && s != nil {
+			programs = append(programs, s.prog)
+		}
+		return err
+	}
+	var done []kind
+	for t := 0; t < frames; t += c.chunk() {
+		k := kindAt(g.time, t, min(c.chunk(), frames-t), false)
+		if slices.Contains(done, k) {
+			continue
+		}
+		done = append(done, k)
+		err := errors.Join(add(g.generator(k)), add(g.judge(k)))
+		if c.FixGlobal > 0 {
+			k.fixed = true
+			err = errors.Join(err, add(g.generator(k)))
+		}
+		if err != nil {
+			return 0, fmt.Errorf("plan the training step: %w", err)
+		}
+	}
+	if err := add(g.rendering()); err != nil {
+		return 0, fmt.Errorf("plan the training step: %w", err)
+	}
+	bound, total := map[string]int{}, 0
+	for _, p := range programs {
+		total += planned(p, bound)
+	}
+	for _, n := range bound {
+		total += n
+	}
+	for name, n := range bound { // what other programs than these bind
+		switch gathered := bound[name+collected] > 0; {
+		case gathered:
+			total += 2 * n // Adam's moments
+			fallthrough
+		case bound[name+".adam_m"] > 0:
+			if c.EMA > 0 && isModel(name) {
+				total += n
+			}
+		}
+	}
+	return int64(total) + besides, nil
+}
+
+// planned is the memory of a program's own, and notes what is bound to it.
+func planned(p *engine.Program, bound map[string]int) int {
+	spans := make([]engine.Span, len(p.Values))
+	for i, v := range p.Values {
+		n := v.Size() * v.Type.Bytes()
+		spans[i] = engine.Span{First: -1, Last: -1}
+		switch {
+		case v.Alias >= 0:
+		case v.Role == engine.Temporary && !v.Output:
+			spans[i] = engine.Span{First: len(p.Code), Last: -1, Bytes: n}
+		default:
+			bound[v.Name] = n
+		}
+	}
+	for k, c := range p.Code {
+		for _, v := range append(c.Reads(), c.Out) {
+			if s := &spans[v]; s.Bytes > 0 {
+				s.First, s.Last = min(s.First, k), max(s.Last, k)
+			}
+		}
+	}
+	_, arena := engine.Pack(spans, 64)
+	for _, v := range p.Outputs { // which a device has, until others are bound
+		arena += p.Values[v].Size() * p.Values[v].Type.Bytes()
+	}
+	return arena
+}
+
+// Fit is the configuration with a chunk that is halved until training on clips of
+// so many frames fits into limit bytes, and then with smaller samples.
+func (c Vid2VidConfig) Fit(limit int64, frames int) (Vid2VidConfig, error) {
+	stride, h, w := c.Generator.Needs().Stride, c.Height, c.Width
+	h, w = max(stride, h/8/stride*stride), max(stride, w/8/stride*stride) // an eighth less at a time
+	for fit := c; ; {
+		n, err := fit.Memory(frames)
+		switch {
+		case err != nil:
+			return c, err
+		case n <= limit:
+			return fit, nil
+		case fit.chunk() > 1:
+			fit.Chunk = fit.chunk() / 2
+			fit.Backpropagate = min(fit.Backpropagate, fit.Chunk)
+			continue
+		}
+		small := fit
+		small.Height, small.Width = fit.Height-h, fit.Width-w
+		if small.Validate() != nil {
+			return c, fmt.Errorf("training at %dx%d, a frame a step, takes about %d MiB: %w", fit.Height, fit.Width, n>>20, ErrMemory)
+		}
+		fit = small
+	}
+}

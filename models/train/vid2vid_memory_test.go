@@ -1,0 +1,92 @@
+package train
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/v2v/v2v/models/engine/devices"
+)
+
+// TestMemoryPlans: what is bound is all that a trainer allocates, and a step
+// takes more the more it does.
+func TestMemoryPlans(t *testing.T) {
+	c := tinyVid2Vid()
+	c.D.Scales = 2
+	memory := func(change func(*Vid2VidConfig)) int64 {
+		own := c
+		change(&own)
+		n, err := own.Memory(8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	plain := memory(func(*Vid2VidConfig) {})
+	d, err := devices.Open("ref", devices.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	for name, change := range map[string]func(*Vid2VidConfig){
+		"plain":      func(*Vid2VidConfig) {},
+		"chunk":      func(c *Vid2VidConfig) { c.Chunk, c.Backpropagate = 4, 4 },
+		"accumulate": func(c *Vid2VidConfig) { c.Accumulate = 2 },
+		"means":      func(c *Vid2VidConfig) { c.EMA = 0.9 },
+		"size":       func(c *Vid2VidConfig) { c.Height *= 2 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			own, state := c, int64(0)
+			change(&own)
+			v, err := NewVid2Vid(d, own)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer v.Close()
+			for _, s := range v.State() {
+				state += 4 * int64(s.Buffer.Shape().TotalSize())
+			}
+			got := memory(change)
+			if name != "plain" && got <= plain {
+				t.Errorf("%d bytes, %d without", got, plain)
+			}
+			if got < besides+state {
+				t.Errorf("%d bytes, of which the state alone is %d", got-besides, state)
+			}
+		})
+	}
+}
+
+// TestFit: the chunk goes first, then the size, then the patience.
+func TestFit(t *testing.T) {
+	c := tinyVid2Vid()
+	c.Generator.NGF, c.Generator.Blocks, c.D.NumD, c.D.Layers = 2, 1, 1, 1
+	c.Chunk, c.Backpropagate, c.Height, c.Width = 4, 3, 48, 64
+	at := func(change func(*Vid2VidConfig)) int64 {
+		own := c
+		change(&own)
+		n, err := own.Memory(8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for name, want := range map[string]func(*Vid2VidConfig){
+		"as it is": func(*Vid2VidConfig) {},
+		"half":     func(c *Vid2VidConfig) { c.Chunk, c.Backpropagate = 2, 2 },
+		"one":      func(c *Vid2VidConfig) { c.Chunk, c.Backpropagate = 1, 1 },
+		"smaller":  func(c *Vid2VidConfig) { c.Chunk, c.Backpropagate, c.Height, c.Width = 1, 1, 44, 56 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			limit := at(want)
+			got, err := c.Fit(limit, 8)
+			own := c
+			want(&own)
+			if err != nil || got.Chunk != own.Chunk || got.Backpropagate != own.Backpropagate || got.Height != own.Height || got.Width != own.Width {
+				t.Errorf("chunk %d, n_frames_bp %d, %dx%d: %v", got.Chunk, got.Backpropagate, got.Height, got.Width, err)
+			}
+		})
+	}
+	if _, err := c.Fit(besides, 8); !errors.Is(err, ErrMemory) {
+		t.Errorf("nothing fits, and %v", err)
+	}
+}
