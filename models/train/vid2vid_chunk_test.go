@@ -82,6 +82,7 @@ func TestChunksOfAClip(t *testing.T) {
 	eachDevice(t, func(t *testing.T, d engine.Device) {
 		c := tinyVid2Vid()
 		c.Generator.NGF, c.D.NDF, c.D.Scales, c.Chunk, c.Backpropagate = 2, 2, 2, 3, 2
+		c.Generator.Blocks, c.D.NumD = 1, 1
 		v, err := NewVid2Vid(d, c)
 		if err != nil {
 			t.Fatal(err)

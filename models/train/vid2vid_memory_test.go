@@ -11,11 +11,11 @@ import (
 // takes more the more it does.
 func TestMemoryPlans(t *testing.T) {
 	c := tinyVid2Vid()
-	c.D.Scales = 2
+	c.Generator.NGF, c.Generator.Blocks, c.D.NumD, c.D.Layers = 2, 1, 1, 1
 	memory := func(change func(*Vid2VidConfig)) int64 {
 		own := c
 		change(&own)
-		n, err := own.Memory(8)
+		n, err := own.Memory(4)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,7 +64,7 @@ func TestFit(t *testing.T) {
 	at := func(change func(*Vid2VidConfig)) int64 {
 		own := c
 		change(&own)
-		n, err := own.Memory(8)
+		n, err := own.Memory(4)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +78,7 @@ func TestFit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			limit := at(want)
-			got, err := c.Fit(limit, 8)
+			got, err := c.Fit(limit, 4)
 			own := c
 			want(&own)
 			if err != nil || got.Chunk != own.Chunk || got.Backpropagate != own.Backpropagate || got.Height != own.Height || got.Width != own.Width {
@@ -86,7 +86,7 @@ func TestFit(t *testing.T) {
 			}
 		})
 	}
-	if _, err := c.Fit(besides, 8); !errors.Is(err, ErrMemory) {
+	if _, err := c.Fit(besides, 4); !errors.Is(err, ErrMemory) {
 		t.Errorf("nothing fits, and %v", err)
 	}
 }

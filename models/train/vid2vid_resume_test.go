@@ -16,15 +16,12 @@ func TestVid2VidStateIsAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	for name, change := range map[string]func(*Vid2VidConfig){
-		"a frame a step": func(c *Vid2VidConfig) { c.FixGlobal = 8 },
-		"chunks":         func(c *Vid2VidConfig) { c.Chunk, c.Backpropagate, c.Accumulate, c.EMA = 3, 3, 2, 0.9 },
-	} {
-		t.Run(name, func(t *testing.T) {
-			c := goldenVid2Vid("hinge")
-			change(&c)
-			stateIsAll(t, d, c)
-		})
+	scales, chunks := goldenVid2Vid("hinge"), tinyVid2Vid()
+	scales.FixGlobal = 8
+	chunks.Generator.Blocks, chunks.D.NumD, chunks.D.Scales = 1, 1, 2
+	chunks.Chunk, chunks.Backpropagate, chunks.Accumulate, chunks.EMA = 3, 3, 2, 0.9
+	for name, c := range map[string]Vid2VidConfig{"a frame a step": scales, "chunks": chunks} {
+		t.Run(name, func(t *testing.T) { stateIsAll(t, d, c) })
 	}
 }
 
