@@ -15,8 +15,9 @@ import (
 )
 
 // pairHelp is the part of train's help about networks of single frames.
-const pairHelp = `With --model unet, resnet (pix2pix) or pix2pixHD_global a network learns to make
-each frame of its control picture alone. DATA may then hold pictures themselves:
+const pairHelp = `With --model unet, resnet (pix2pix), pix2pixHD_global or pix2pixHD_local a network
+learns to make each frame of its control picture alone. DATA may then hold
+pictures themselves:
   A and B, or train_A and train_B      pairs of one name, pictures, folders or videos
   --set data.side_by_side=true         each picture is a pair: control picture left,
                                        frame right; data.reverse=true the other way
@@ -26,10 +27,12 @@ each frame of its control picture alone. DATA may then hold pictures themselves:
   --set data.holdout=0.1               kept from training where there is no test part
   --set generator.num_downs=5          unet: 8 take samples of multiples of 256, 5 of 32
   --set loss=lsgan                     bce, lsgan or hinge; gan=0 trains without one
-Go on with v2v convert, batch and eval.`
+pix2pixHD_local trains its global generator first, on pictures of half the size,
+for global_steps (3 of 5 of all), then what enhances it, for fix_global (1 of
+25), then both. Go on with v2v convert, batch and eval.`
 
 // pairNetworks are the networks of single frames that train knows.
-var pairNetworks = []string{"unet", "resnet", "pix2pixHD_global"}
+var pairNetworks = []string{"unet", "resnet", "pix2pixHD_global", "pix2pixHD_local"}
 
 // PairTOML is the part of the TOML that networks of single frames share. Its
 // name is exported because TOML is written of exported embedded structs alone.
@@ -87,6 +90,10 @@ func newPairSession(base session, name string, changed func(string) bool) (*pair
 	case "resnet":
 		c := &pairConfig[models.ResNet]{shared, recipe, *models.DefaultResNet()}
 		s.net, s.p, s.recipe, s.whole = &c.Generator, &c.PairTOML, &c.Pix2PixConfig, c
+	case "pix2pixHD_local":
+		recipe.GlobalSteps, recipe.FixGlobal = -1, -1
+		c := &pairConfig[models.Local]{shared, recipe, *models.DefaultLocal()}
+		s.net, s.p, s.recipe, s.whole = &c.Generator, &c.PairTOML, &c.Pix2PixConfig, c
 	default:
 		c := &pairConfig[models.Global]{shared, recipe, *models.DefaultGlobal()}
 		s.net, s.p, s.recipe, s.whole = &c.Generator, &c.PairTOML, &c.Pix2PixConfig, c
@@ -103,7 +110,20 @@ func newPairSession(base session, name string, changed func(string) bool) (*pair
 	if changed("seed") {
 		s.p.Seed = s.o.seed
 	}
+	s.share()
 	return s, s.check()
+}
+
+// share settles what of a local enhancer's training is whose where nobody says:
+// about as published, 200 epochs of the global generator, 10 of what is around
+// it and 90 of both.
+func (s *pairSession) share() {
+	if s.recipe.GlobalSteps < 0 {
+		s.recipe.GlobalSteps = s.p.Steps * 3 / 5
+	}
+	if s.recipe.FixGlobal < 0 {
+		s.recipe.FixGlobal = s.p.Steps / 25
+	}
 }
 
 func (s *pairSession) check() error {
@@ -132,6 +152,10 @@ func (s *pairSession) check() error {
 		if err := new(size).Set(d.Load); err != nil {
 			return usage("configuration: data.load: %w", err)
 		}
+	}
+	if alone := s.recipe.GlobalSteps + s.recipe.FixGlobal; alone > 0 && alone >= p.Steps {
+		return usage("configuration: global_steps %d and fix_global %d leave none of %d steps to the whole network; give less, or more steps",
+			s.recipe.GlobalSteps, s.recipe.FixGlobal, p.Steps)
 	}
 	if err := errors.Join(s.net.Validate(), s.recipe.Validate()); err != nil {
 		return usage("configuration: %w", err)

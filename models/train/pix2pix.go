@@ -16,17 +16,18 @@ import (
 // code. Samples have one frame.
 type Pix2Pix struct {
 	*atelier
-	c           Pix2PixConfig
-	p           Pairs
-	g, d, shown *step // d is nil without an adversary
-	watch       *watch
-	warn        func(Warning)
+	c      Pix2PixConfig
+	p      Pairs
+	stages []*pairStage
+	now    *pairStage // the last step's
+	watch  *watch
+	warn   func(Warning)
 }
 
 // NewPix2Pix builds the training step and compiles it. Warn, where set, is told
 // when training goes wrong. The device stays the caller's.
 func NewPix2Pix(dev engine.Device, p Pairs, c Pix2PixConfig, warn func(Warning)) (*Pix2Pix, error) {
-	if err := errors.Join(c.Validate(), p.Validate()); err != nil {
+	if err := errors.Join(c.Validate(), p.Validate(), c.validateStages(p.Net)); err != nil {
 		return nil, err
 	}
 	if warn == nil {
@@ -34,7 +35,9 @@ func NewPix2Pix(dev engine.Device, p Pairs, c Pix2PixConfig, warn func(Warning))
 	}
 	orElse(&c.Beta1, 0.5)
 	orElse(&c.Beta2, 0.999)
-	t := &Pix2Pix{atelier: newAtelier(dev, isModel), c: c, p: p, warn: warn, watch: newWatch(pairRemedies)}
+	lost := lostHead(p.Net)
+	kept := func(name string) bool { return isModel(name) && !lost(name) }
+	t := &Pix2Pix{atelier: newAtelier(dev, kept), c: c, p: p, stages: c.stages(p.Net), warn: warn, watch: newWatch(pairRemedies)}
 	if err := t.build(); err != nil {
 		return nil, errors.Join(fmt.Errorf("build the training step: %w", err), t.Close())
 	}
@@ -42,29 +45,44 @@ func NewPix2Pix(dev engine.Device, p Pairs, c Pix2PixConfig, warn func(Warning))
 }
 
 func (t *Pix2Pix) build() error {
-	graphs := pix2pixGraphs{t.c, t.p}
-	var err error
-	if t.g, err = t.add(graphs.generator(), nil); err != nil {
-		return fmt.Errorf("generator: %w", err)
-	}
-	if t.c.GAN > 0 {
-		if t.d, err = t.add(graphs.discriminator(), nil); err != nil {
-			return fmt.Errorf("discriminator: %w", err)
-		}
-	}
-	if t.shown, err = t.add(graphs.rendering(), nil); err != nil {
-		return fmt.Errorf("rendering: %w", err)
-	}
-	if t.d != nil {
-		maker := t.g
-		if t.c.D.First {
-			maker = t.shown
-		}
-		if err := t.hand(maker, "fake"); err != nil {
+	t.now = t.stages[0]
+	var before *pairStage
+	for _, s := range t.stages {
+		if err := t.buildStage(s, before); err != nil {
 			return err
 		}
+		before = s
 	}
 	return t.initialise(t.p.Seed)
+}
+
+// buildStage compiles the programs of a stage; what is not the generator's step
+// is that of the stage before where it sees the same pictures.
+func (t *Pix2Pix) buildStage(s, before *pairStage) error {
+	graphs := pix2pixGraphs{t.c, t.p, s}
+	var err error
+	if s.g, err = t.add(graphs.generator(), nil); err != nil {
+		return fmt.Errorf("generator: %w", err)
+	}
+	if before != nil && before.halved == s.halved {
+		s.d, s.shown = before.d, before.shown
+	} else {
+		if t.c.GAN > 0 {
+			if s.d, err = t.add(graphs.discriminator(), nil); err != nil {
+				return fmt.Errorf("discriminator: %w", err)
+			}
+		}
+		if s.shown, err = t.add(graphs.rendering(), nil); err != nil {
+			return fmt.Errorf("rendering: %w", err)
+		}
+	}
+	switch {
+	case s.d == nil:
+		return nil
+	case t.c.D.First:
+		return t.hand(s.shown, s.fake())
+	}
+	return t.hand(s.g, s.fake())
 }
 
 // Steps implements Trainer: a step a frame.
@@ -84,9 +102,13 @@ func (t *Pix2Pix) Train(ctx context.Context, batch []*Sample, r Rates, report fu
 	if len(batch) != t.p.Batch || len(batch[0].A) != 1 {
 		return fmt.Errorf("batch of %d samples of %d frames, compiled for %d of 1", len(batch), len(batch[0].A), t.p.Batch)
 	}
-	err := errors.Join(t.upload(batch),
-		t.rates("adam", r.LR, t.c.Beta1, t.c.Beta2, r.Step),
-		t.rates("dadam", r.LR*t.c.D.Rate, t.c.Beta1, t.c.Beta2, r.Step))
+	var err error
+	if t.now, err = t.enter(r.Step); err != nil {
+		return err
+	}
+	err = errors.Join(t.upload(batch),
+		t.rates("adam", r.LR, t.c.Beta1, t.c.Beta2, r.Step-t.now.from),
+		t.rates("dadam", r.LR*t.c.D.Rate, t.c.Beta1, t.c.Beta2, r.Step-t.now.fromD))
 	if err != nil {
 		return err
 	}
@@ -94,7 +116,7 @@ func (t *Pix2Pix) Train(ctx context.Context, batch []*Sample, r Rates, report fu
 	if err != nil {
 		return err
 	}
-	if t.d != nil {
+	if t.now.d != nil {
 		m, err := t.measure(batch, losses)
 		if err != nil {
 			return err
@@ -126,21 +148,22 @@ func (t *Pix2Pix) upload(batch []*Sample) error {
 // discriminator goes first, the frame that it judges is made by itself: the
 // generator's program makes the same once more, and learns.
 func (t *Pix2Pix) take() ([]Loss, error) {
-	steps := []*step{t.g, t.d}
+	now := t.now
+	steps := []*step{now.g, now.d}
 	if t.c.D.First {
-		steps = []*step{t.shown, t.d, t.g}
+		steps = []*step{now.shown, now.d, now.g}
 	}
-	if t.d == nil {
-		steps = []*step{t.g}
+	if now.d == nil {
+		steps = []*step{now.g}
 	}
 	for _, s := range steps {
 		if err := s.exe.Run(); err != nil {
 			return nil, err
 		}
 	}
-	losses, err := t.g.read(nil)
-	if err == nil && t.d != nil {
-		losses, err = t.d.read(losses)
+	losses, err := now.g.read(nil)
+	if err == nil && now.d != nil {
+		losses, err = now.d.read(losses)
 	}
 	lengths(losses)
 	// Who wins is seen first, how hard they pull after.
@@ -158,7 +181,7 @@ func (t *Pix2Pix) measure(batch []*Sample, losses []Loss) (m measures, err error
 	}
 	scales := max(1, t.c.D.NumD)
 	for k := range 2 * scales {
-		verdicts, err := readAll(t.d.exe.Output(k))
+		verdicts, err := readAll(t.now.d.exe.Output(k))
 		if err != nil {
 			return m, err
 		}
@@ -175,7 +198,7 @@ func (t *Pix2Pix) measure(batch []*Sample, losses []Loss) (m measures, err error
 			m.norm = l.Value
 		}
 	}
-	fake, err := readAll(t.in["fake"])
+	fake, err := readAll(t.in[t.now.fake()])
 	if err != nil {
 		return m, err
 	}
@@ -196,10 +219,11 @@ func (t *Pix2Pix) Render(ctx context.Context, s *Sample) ([]Picture, error) {
 	last := len(s.A) - 1
 	one := &Sample{A: s.A[last:], B: s.B[last:]}
 	batch := slices.Repeat([]*Sample{one}, t.p.Batch)
-	if err := errors.Join(t.upload(batch), t.shown.exe.Run()); err != nil {
+	shown := t.now.shown
+	if err := errors.Join(t.upload(batch), shown.exe.Run()); err != nil {
 		return nil, err
 	}
-	x, err := readAll(t.shown.exe.Output(0))
+	x, err := readAll(shown.exe.Output(shown.extra - 1))
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,10 @@ type Pix2PixConfig struct {
 	Features  float32  `toml:"features"`   // weight of: the discriminator's features of made and real pictures agree; for scales
 	Beta1     float32  `toml:"beta1"`      // Adam's; 0 is 0.5
 	Beta2     float32  `toml:"beta2"`      // Adam's; 0 is 0.999
+
+	// Of pix2pixHD_local alone.
+	GlobalSteps int `toml:"global_steps,omitempty"` // steps in which the global generator learns alone, on reduced pictures
+	FixGlobal   int `toml:"fix_global,omitempty"`   // steps after them in which all but it learns
 }
 
 // Pix2PixD describes the discriminator. It sees control picture and frame.
@@ -39,8 +43,11 @@ func DefaultPix2Pix(network string) Pix2PixConfig {
 	switch network {
 	case "resnet":
 		c.D.Norm = "instance"
-	case "pix2pixHD_global":
+	case "pix2pixHD_global", "pix2pixHD_local":
 		c.D.Norm, c.D.NumD, c.D.First = "instance", 2, false
+		if network == "pix2pixHD_local" {
+			c.D.NumD = 3
+		}
 		c.Loss, c.L1, c.Features = "lsgan", 10, 10
 	}
 	return c
@@ -115,6 +122,8 @@ func statistics(net models.Network) string {
 	case *models.ResNet:
 		return net.Stats
 	case *models.Global:
+		return net.Stats
+	case *models.Local:
 		return net.Stats
 	}
 	return ""

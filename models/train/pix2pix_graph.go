@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"slices"
 
 	G "gorgonia.org/gorgonia"
 
@@ -15,6 +16,7 @@ import (
 type pix2pixGraphs struct {
 	c Pix2PixConfig
 	p Pairs
+	s *pairStage
 }
 
 func (g pix2pixGraphs) start() *pictureGraph {
@@ -35,14 +37,24 @@ func (g pix2pixGraphs) control(b *nn.Builder) *G.Node {
 	if n.Edges {
 		all = append(all, b.Edges(pix, h, w))
 	}
-	if len(all) == 1 {
-		return all[0]
+	x := all[0]
+	if len(all) > 1 {
+		x = b.Concat(1, all...)
 	}
-	return b.Concat(1, all...)
+	return g.seenAt(b, x)
+}
+
+// seenAt is x as a stage sees it, reduced as a local enhancer reduces what it
+// gives to the generator inside.
+func (g pix2pixGraphs) seenAt(b *nn.Builder, x *G.Node) *G.Node {
+	for range g.s.halved {
+		x = b.AvgPool(x, 3, 2, 1)
+	}
+	return x
 }
 
 func (g pix2pixGraphs) real(b *nn.Builder) *G.Node {
-	return b.FromBytes(b.InputBytes("real", g.p.Batch, g.p.Height, g.p.Width, 3), g.p.Height, g.p.Width, false)
+	return g.seenAt(b, b.FromBytes(b.InputBytes("real", g.p.Batch, g.p.Height, g.p.Width, 3), g.p.Height, g.p.Width, false))
 }
 
 // judge applies the discriminator to a frame beside its control picture. The
@@ -104,8 +116,8 @@ func (g pix2pixGraphs) generator() *pictureGraph {
 	s := g.start()
 	b := s.b
 	control, real := g.control(b), g.real(b)
-	fake := g.p.Net.Build(b, models.Inputs{Labels: control}).Final
-	params := b.Params() // before the discriminator adds its own
+	fake := g.s.net.Build(b, models.Inputs{Labels: control}).Final
+	params := slices.DeleteFunc(b.Params(), func(p nn.Param) bool { return g.s.learns != nil && !g.s.learns(p.Name) }) // before the discriminator adds its own
 	if g.c.GAN > 0 {
 		verdict := g.judge(b, control, fake)
 		g.verdicts(&s.terms, "G_GAN", g.c.GAN, verdict, g.taken(b))
@@ -114,7 +126,7 @@ func (g pix2pixGraphs) generator() *pictureGraph {
 		}
 	}
 	s.terms.add("G_L1", g.c.L1, b.L1(fake, real))
-	s.output("fake", fake)
+	s.output(g.s.fake(), fake)
 	if b.Err() != nil {
 		return s
 	}
@@ -128,7 +140,7 @@ func (g pix2pixGraphs) discriminator() *pictureGraph {
 	s := g.start()
 	b := s.b
 	control, real := g.control(b), g.real(b)
-	fake := b.Input("fake", g.p.Batch, 3, g.p.Height, g.p.Width)
+	fake := b.Input(g.s.fake(), g.p.Batch, 3, g.p.Height>>g.s.halved, g.p.Width>>g.s.halved)
 	ofReal, ofFake := g.judge(b, control, real), g.judge(b, control, fake)
 	g.verdicts(&s.terms, "D_real", 0.5, ofReal, g.seen(b, true))
 	g.verdicts(&s.terms, "D_fake", 0.5, ofFake, g.seen(b, false))
@@ -144,9 +156,13 @@ func (g pix2pixGraphs) discriminator() *pictureGraph {
 	return s
 }
 
-// rendering is the generator alone.
+// rendering is the generator alone. Its last output is as large as the frames.
 func (g pix2pixGraphs) rendering() *pictureGraph {
 	s := g.start()
-	s.output("fake", g.p.Net.Build(s.b, models.Inputs{Labels: g.control(s.b)}).Final)
+	fake := g.s.net.Build(s.b, models.Inputs{Labels: g.control(s.b)}).Final
+	s.output(g.s.fake(), fake)
+	if g.s.halved > 0 {
+		s.output("shown", s.b.ResizeBilinear(fake, g.p.Height, g.p.Width))
+	}
 	return s
 }

@@ -26,6 +26,7 @@ type pairGolden struct {
 	FM          float32 `json:"fm"`
 	Losses      map[string]float64
 	Loss, Norm  string
+	Stage       string
 	Label       float32
 }
 
@@ -46,7 +47,7 @@ func (g pairGolden) pairs(t *testing.T) []*Sample {
 // TestPix2PixStepEqualsPyTorch takes one step of D and G. In pix2pix's order
 // the generator learns from a discriminator that has learned.
 func TestPix2PixStepEqualsPyTorch(t *testing.T) {
-	for _, name := range []string{"unet", "resnet", "hd"} {
+	for _, name := range []string{"unet", "resnet", "hd", "hd_local_global", "hd_local_fixed", "hd_local_all"} {
 		t.Run(name, func(t *testing.T) {
 			eachDevice(t, func(t *testing.T, d engine.Device) {
 				var g pairGolden
@@ -65,6 +66,12 @@ func TestPix2PixStepEqualsPyTorch(t *testing.T) {
 				}
 				c.D.NDF, c.D.Layers = 2, 2
 				c.Loss, c.RealLabel, c.L1, c.Features = g.Loss, g.Label, g.L1, g.FM
+				switch g.Stage {
+				case "global":
+					c.GlobalSteps = 1
+				case "fixed":
+					c.FixGlobal = 1
+				}
 				trainer, err := NewPix2Pix(d, Pairs{Net: net, Height: g.H, Width: g.W, Batch: g.Batch}, c, nil)
 				if err != nil {
 					t.Fatal(err)
@@ -168,9 +175,9 @@ func TestPix2PixColours(t *testing.T) {
 	}
 }
 
-// TestPix2PixResumesExactly in both orders of a step: a run that is stopped and
-// resumed ends with the numbers of one that was left alone, bit for bit.
-func TestPix2PixResumesExactly(t *testing.T) {
+// rings are six pictures of rings, to be made of their luminance.
+func rings(t *testing.T) *Data {
+	t.Helper()
 	dir := t.TempDir()
 	for i := range 6 {
 		if err := video.WritePNG(filepath.Join(dir, fmt.Sprintf("%d.png", i)), coloured(32, float64(i)).B[0]); err != nil {
@@ -178,7 +185,13 @@ func TestPix2PixResumesExactly(t *testing.T) {
 		}
 	}
 	gray := func(f *video.Frame) (*video.Frame, error) { return luminance(f), nil }
-	data := openData(t, dir, DataOptions{Loose: true, Alone: true, Frames: 1, A: gray, Flip: true})
+	return openData(t, dir, DataOptions{Loose: true, Alone: true, Frames: 1, A: gray, Flip: true})
+}
+
+// TestPix2PixResumesExactly in both orders of a step: a run that is stopped and
+// resumed ends with the numbers of one that was left alone, bit for bit.
+func TestPix2PixResumesExactly(t *testing.T) {
+	data := rings(t)
 	for name, first := range map[string]bool{"discriminator first": true, "generator first": false} {
 		t.Run(name, func(t *testing.T) {
 			dev := fast(t)

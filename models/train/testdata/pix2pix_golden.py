@@ -61,9 +61,17 @@ def off(loss, x, label):
     return ((x - label) ** 2).mean()
 
 
-def step(name, seed, network, options, batch, h, w, loss, norm, scales, first, label=1.0, l1=100.0, fm=0.0):
+def step(name, seed, network, options, batch, h, w, loss, norm, scales, first, label=1.0, l1=100.0, fm=0.0, stage=None):
     torch.manual_seed(seed)
     g = frame_mode(start(make(network, options), seed))
+    learning = lambda name: True
+    if stage == "global":
+        # The generator inside a local enhancer, before it loses its last convolution.
+        n = options["n_local_enhancers"]
+        inner = {k: v for k, v in options.items() if k not in ("n_local_enhancers", "n_blocks_local")}
+        g = frame_mode(start(make("pix2pixHD_global", {**inner, "ngf": options["ngf"] << n}), seed))
+    elif stage == "fixed":
+        learning = lambda name: not name.startswith("model.")
     ndf, layers = 2, 2
     if scales:
         d = Features(complete("multiscale", dict(input_nc=6, ndf=ndf, n_layers_D=layers, num_D=scales, norm=norm)))
@@ -78,10 +86,12 @@ def step(name, seed, network, options, batch, h, w, loss, norm, scales, first, l
     a_bytes, a = pictures(batch, h, w)
     b_bytes, b = pictures(batch, h, w)
     out.update({"in/control": a_bytes, "in/real": b_bytes})
+    if stage == "global":
+        a, b = pool(a), pool(b)
     losses = {}
 
     def keep(prefix, net):
-        grads = {prefix + k: p.grad.clone() for k, p in net.named_parameters()}
+        grads = {prefix + k: p.grad.clone() for k, p in net.named_parameters() if net is d or learning(k)}
         most = max(x.abs().max() for x in grads.values())
         out.update({k: x for k, x in grads.items() if x.abs().max() > 1e-5 * most})
 
@@ -110,7 +120,7 @@ def step(name, seed, network, options, batch, h, w, loss, norm, scales, first, l
     if not first:
         of_d(fake)
     write(name, out, dict(losses={k: v.item() for k, v in losses.items()}, network=network, options=options, batch=batch, h=h, w=w,
-                          loss=loss, norm=norm, scales=scales, first=first, label=label, l1=l1, fm=fm))
+                          loss=loss, norm=norm, scales=scales, first=first, label=label, l1=l1, fm=fm, stage=stage))
 
 
 if __name__ == "__main__":
@@ -118,3 +128,6 @@ if __name__ == "__main__":
     step("resnet", 2, "resnet", dict(input_nc=3, output_nc=3, ngf=2, n_blocks=1, norm="instance"), 2, 24, 28, "lsgan", "instance", 0, True)
     step("hd", 3, "pix2pixHD_global", dict(input_nc=3, output_nc=3, ngf=2, n_downsample_global=2, n_blocks_global=1, norm="instance"), 2, 24, 28,
          "lsgan", "instance", 2, False, l1=10.0, fm=10.0)
+    for stage in ("global", "fixed", "all"):
+        step("hd_local_" + stage, 4, "pix2pixHD_local", dict(input_nc=3, output_nc=3, ngf=1, n_downsample_global=1, n_blocks_global=1, norm="instance",
+             n_local_enhancers=1, n_blocks_local=1), 1, 24, 28, "lsgan", "instance", 3, False, l1=10.0, fm=10.0, stage=stage)
