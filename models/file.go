@@ -110,6 +110,7 @@ func Parameters(net Network) ([]nn.Param, error) {
 	const roomy = 64 // no network asks for more but by its needs
 	h, w := n.Pad(roomy, roomy)
 	net.Build(b, leaves(b, n, 1, h, w))
+	styleParameters(b, net, h, w)
 	if err := b.Err(); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"errors"
 	"fmt"
 
 	G "gorgonia.org/gorgonia"
@@ -17,16 +18,18 @@ func init() {
 // "High-Resolution Image Synthesis", section 3.2): it makes a frame of the
 // current control picture alone. Parameters: model.1 and on.
 type Global struct {
-	InputNC  int    `json:"input_nc" toml:"input_nc"`                             // channels of a control picture where label_nc is 0
-	OutputNC int    `json:"output_nc" toml:"output_nc"`                           // channels of a frame
-	NGF      int    `json:"ngf" toml:"ngf"`                                       // channels after the first convolution
-	Downs    int    `json:"n_downsample_global" toml:"n_downsample_global"`       // halvings
-	Blocks   int    `json:"n_blocks_global" toml:"n_blocks_global"`               // residual blocks
-	Norm     string `json:"norm" toml:"norm"`                                     // batch or instance
-	LabelNC  int    `json:"label_nc,omitempty" toml:"label_nc,omitempty"`         // above 0: control pictures are index pictures of so many labels
-	Edges    bool   `json:"use_instance,omitempty" toml:"use_instance,omitempty"` // one more channel: the control picture's boundaries
-	FeatNC   int    `json:"feat_num,omitempty" toml:"feat_num,omitempty"`         // channels of an encoder's features
-	Stats    string `json:"norm_stats,omitempty" toml:"norm_stats,omitempty"`     // frame: the frame's own statistics; running: stored ones
+	InputNC  int    `json:"input_nc" toml:"input_nc"`                                 // channels of a control picture where label_nc is 0
+	OutputNC int    `json:"output_nc" toml:"output_nc"`                               // channels of a frame
+	NGF      int    `json:"ngf" toml:"ngf"`                                           // channels after the first convolution
+	Downs    int    `json:"n_downsample_global" toml:"n_downsample_global"`           // halvings
+	Blocks   int    `json:"n_blocks_global" toml:"n_blocks_global"`                   // residual blocks
+	Norm     string `json:"norm" toml:"norm"`                                         // batch or instance
+	LabelNC  int    `json:"label_nc,omitempty" toml:"label_nc,omitempty"`             // above 0: control pictures are index pictures of so many labels
+	Edges    bool   `json:"use_instance,omitempty" toml:"use_instance,omitempty"`     // one more channel: the control picture's boundaries
+	FeatNC   int    `json:"feat_num,omitempty" toml:"feat_num,omitempty"`             // channels of an encoder's features
+	NEF      int    `json:"nef,omitempty" toml:"nef,omitempty"`                       // above 0: the encoder is in the model file, with so many channels after its first convolution
+	DownsE   int    `json:"n_downsample_E,omitempty" toml:"n_downsample_E,omitempty"` // halvings of the encoder
+	Stats    string `json:"norm_stats,omitempty" toml:"norm_stats,omitempty"`         // frame: the frame's own statistics; running: stored ones
 }
 
 // DefaultGlobal is the published default configuration, without labels.
@@ -40,7 +43,23 @@ func (g *Global) limits() []limit {
 }
 
 // Validate implements Network.
-func (g *Global) Validate() error { return validate(g.Norm, g.Stats, g.limits()...) }
+func (g *Global) Validate() error {
+	return errors.Join(validate(g.Norm, g.Stats, g.limits()...), g.validateEncoder(g.Downs))
+}
+
+// validateEncoder checks the encoder of a generator that halves its pictures so
+// often.
+func (g *Global) validateEncoder(downs int) error {
+	switch {
+	case g.NEF == 0 && g.DownsE == 0:
+		return nil
+	case g.FeatNC == 0 || g.LabelNC == 0:
+		return fmt.Errorf("nef is %d: an encoder wants feat_num above 0, and label_nc, by which its features are sorted", g.NEF)
+	case g.DownsE > downs:
+		return fmt.Errorf("n_downsample_E is %d; give at most the generator's %d", g.DownsE, downs)
+	}
+	return (&Encoder{InputNC: g.OutputNC, OutputNC: g.FeatNC, NEF: g.NEF, Downs: g.DownsE, Norm: g.Norm, Stats: g.Stats}).Validate()
+}
 
 // Needs implements Network.
 func (g *Global) Needs() Needs {
@@ -96,8 +115,8 @@ func DefaultLocal() *Local {
 
 // Validate implements Network.
 func (l *Local) Validate() error {
-	return validate(l.Norm, l.Stats, append(l.limits(), limit{"n_local_enhancers", l.LocalEnhancers, 1, 4},
-		limit{"n_blocks_local", l.LocalBlocks, 0, maxBlocks})...)
+	return errors.Join(validate(l.Norm, l.Stats, append(l.limits(), limit{"n_local_enhancers", l.LocalEnhancers, 1, 4},
+		limit{"n_blocks_local", l.LocalBlocks, 0, maxBlocks})...), l.validateEncoder(l.Downs+l.LocalEnhancers))
 }
 
 // Needs implements Network.

@@ -18,6 +18,8 @@ type RunOptions struct {
 	// nothing: the first frame is hallucinated whole, as `no_first_img`
 	// networks are trained to do.
 	First *video.Frame
+	// Style says what a network that wants features is given.
+	Style Style
 }
 
 // Runner turns the control frames of a clip into generated frames, one for
@@ -33,7 +35,7 @@ type Runner struct {
 	prog   *engine.Program
 	labels []engine.Buffer // ring of Window control pictures, uint8
 	prev   []ring          // by level, the finest first
-	blank  []engine.Buffer // features: zeros, the middle of their range
+	style  *stylist        // nil where the network wants no features
 	t      int             // frames generated in this clip
 }
 
@@ -102,20 +104,18 @@ func (r *Runner) alloc(to *[]engine.Buffer, shape tensor.Shape, t engine.Type) e
 	return err
 }
 
-// features gives a network that wants an encoder's features, or noise, zeros.
+// features gives a network that wants an encoder's features, or noise, a source
+// of them.
 func (r *Runner) features() error {
 	v := r.prog.Find("features")
 	if v < 0 {
 		return nil
 	}
-	val := r.prog.Values[v]
-	if err := r.alloc(&r.blank, val.Shape, engine.F32); err != nil {
+	var err error
+	if r.style, err = newStylist(r, r.prog.Values[v].Shape); err != nil {
 		return err
 	}
-	if err := r.blank[0].Write(make([]float32, val.Size())); err != nil {
-		return err
-	}
-	return r.exe.Bind("features", r.blank[0])
+	return r.exe.Bind("features", r.style.features)
 }
 
 // seed sets the frames before the first: zeros, or the given picture, reduced
@@ -163,6 +163,9 @@ func (r *Runner) Generate(ctx context.Context, src, dst *video.Frame) error {
 		return err
 	}
 	if err := r.push(src); err != nil {
+		return err
+	}
+	if err := r.style.next(ctx, src); err != nil {
 		return err
 	}
 	if err := r.bindFrames(); err != nil {
@@ -271,12 +274,13 @@ func (r *Runner) release() error {
 	if r.exe != nil {
 		keep(r.exe.Close())
 	}
-	for _, buffers := range append(r.prev, r.labels, r.blank) {
+	for _, buffers := range append(r.prev, r.labels) {
 		for _, b := range buffers {
 			keep(b.Close())
 		}
 	}
-	r.exe, r.prog, r.labels, r.prev, r.blank = nil, nil, nil, nil, nil
+	keep(r.style.close())
+	r.exe, r.prog, r.labels, r.prev, r.style = nil, nil, nil, nil, nil
 	return first
 }
 

@@ -94,7 +94,14 @@ func (o *batchOptions) plan(ctx context.Context, m *machine, inputs []string) (*
 	if err != nil {
 		return nil, err
 	}
+	style, err := o.model.style.identity(pictureHash)
+	if err != nil {
+		return nil, err
+	}
 	rest := slices.Clone(o.sink.enc)
+	if style != "" {
+		rest = append(rest, style)
+	}
 	if beside != "" {
 		rest = append(rest, beside)
 	}
@@ -110,7 +117,8 @@ func (o *batchOptions) plan(ctx context.Context, m *machine, inputs []string) (*
 }
 
 func runBatch(ctx context.Context, a *app, o batchOptions, inputs []string) (err error) {
-	if err := o.check(); err != nil {
+	o.model.style.clip = &o.clip
+	if err := errors.Join(o.check(), o.model.style.wholeClip(false)); err != nil {
 		return err
 	}
 	m, err := o.model.open()

@@ -68,7 +68,8 @@ into a realistic video, frame for frame. Sound and subtitles are kept. OUT is a
 video by its extension, or else a folder of PNGs. With --extract, IN is a real
 clip and the control pictures are made on the way; with --keypoints or
 --landmarks they are drawn from files beside it, one a frame. With --palette, IN
-is a clip of coloured labels.`,
+is a clip of coloured labels. A pix2pixHD trained with features of instances
+draws their looks by --style N, or takes them from a real clip (--style-from).`,
 		Example: `  v2v convert --model model.safetensors edges.mp4 -o out.mp4
   v2v convert --model model.safetensors --extract edges walk.mp4 -o out.mp4
   v2v convert --model model.safetensors --keypoints json/ dance.mp4 -o out.mp4
@@ -105,6 +106,10 @@ func runConvert(ctx context.Context, a *app, o convertOptions, in, out string) (
 		return err
 	}
 	o.clip.alone = true
+	o.model.style.clip = &o.clip
+	if err := o.model.style.wholeClip(o.start == 0); err != nil {
+		return err
+	}
 	m, err := o.model.open()
 	if err != nil {
 		return err

@@ -18,12 +18,14 @@ import (
 type modelOptions struct {
 	path   string
 	first  string
+	style  styleOptions
 	device deviceOptions
 }
 
 func (o *modelOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.path, "model", "", "model file")
 	f.StringVar(&o.first, "first", "", "picture taken as the frame before the first one")
+	o.style.flags(f)
 	o.device.flags(f)
 }
 
@@ -40,6 +42,9 @@ func (o modelOptions) open() (*machine, error) {
 	var err error
 	if m.model, err = openModel(o.path); err != nil {
 		return nil, err
+	}
+	if err := o.style.check(m.model); err != nil {
+		return nil, errors.Join(err, m.Close())
 	}
 	if o.first != "" {
 		if m.first, err = video.ReadImage(o.first); err != nil {
@@ -74,9 +79,12 @@ type generator struct {
 	m      *machine
 	runner *models.Runner
 	w, h   int // of the picture that runner was made with
+	style  styleSource
 }
 
-func (m *machine) generator() *generator { return &generator{m: m} }
+func (m *machine) generator() *generator {
+	return &generator{m: m, style: styleSource{o: m.o.style}}
+}
 
 // Start implements jobs.Generator.
 func (g *generator) Start(ctx context.Context, info video.Info) (w, h int, err error) {
@@ -91,8 +99,17 @@ func (g *generator) Start(ctx context.Context, info video.Info) (w, h int, err e
 		if err := g.Close(); err != nil {
 			return 0, 0, err
 		}
-		g.runner = models.NewRunner(g.m.dev, g.m.model, models.RunOptions{Precision: g.m.o.device.precision, First: first})
+		o := models.RunOptions{Precision: g.m.o.device.precision, First: first, Style: models.Style{Seed: g.m.o.style.seed}}
+		if g.m.o.style.from != "" {
+			o.Style.Real = g.style.next
+		}
+		g.runner = models.NewRunner(g.m.dev, g.m.model, o)
 		g.w, g.h = info.Width, info.Height
+	}
+	if g.m.o.style.from != "" {
+		if err := g.style.start(ctx, size{info.Height, info.Width}); err != nil {
+			return 0, 0, err
+		}
 	}
 	return g.runner.Start(ctx, info)
 }
@@ -104,10 +121,11 @@ func (g *generator) Generate(ctx context.Context, src, dst *video.Frame) error {
 
 // Close implements jobs.Generator.
 func (g *generator) Close() error {
+	err := g.style.close()
 	if g.runner == nil {
-		return nil
+		return err
 	}
-	err := g.runner.Close()
+	err = errors.Join(err, g.runner.Close())
 	g.runner = nil
 	return err
 }

@@ -29,7 +29,9 @@ pictures themselves:
   --set loss=lsgan                     bce, lsgan or hinge; gan=0 trains without one
 pix2pixHD_local trains its global generator first, on pictures of half the size,
 for global_steps (3 of 5 of all), then what enhances it, for fix_global (1 of
-25), then both. Go on with v2v convert, batch and eval.`
+25), then both. On labels, generator.feat_num=3 trains an encoder of instances'
+features too; v2v convert --style draws from what it has seen, by label.
+Go on with v2v convert, batch and eval.`
 
 // pairNetworks are the networks of single frames that train knows.
 var pairNetworks = []string{"unet", "resnet", "pix2pixHD_global", "pix2pixHD_local"}
@@ -76,6 +78,8 @@ type pairSession struct {
 	p      *PairTOML
 	recipe *train.Pix2PixConfig
 	whole  any // the configuration that both are part of
+
+	cluster func() error // nil without an encoder
 }
 
 func newPairSession(base session, name string, changed func(string) bool) (*pairSession, error) {
@@ -111,6 +115,7 @@ func newPairSession(base session, name string, changed func(string) bool) (*pair
 		s.p.Seed = s.o.seed
 	}
 	s.share()
+	s.completeEncoder()
 	return s, s.check()
 }
 
@@ -123,6 +128,27 @@ func (s *pairSession) share() {
 	}
 	if s.recipe.FixGlobal < 0 {
 		s.recipe.FixGlobal = s.p.Steps / 25
+	}
+}
+
+// completeEncoder gives a generator that wants features the published encoder.
+func (s *pairSession) completeEncoder() {
+	var g *models.Global
+	switch net := s.net.(type) {
+	case *models.Global:
+		g = net
+	case *models.Local:
+		g = &net.Global
+	}
+	if g == nil || g.FeatNC == 0 {
+		return
+	}
+	e := models.DefaultEncoder()
+	if g.NEF == 0 {
+		g.NEF = e.NEF
+	}
+	if g.DownsE == 0 {
+		g.DownsE = min(e.Downs, g.Downs)
 	}
 }
 
@@ -185,12 +211,25 @@ func (s *pairSession) open(ctx context.Context) error {
 		return err
 	}
 	s.closers, s.device = append(s.closers, dev.Close), dev.Name()
-	if s.trainer, err = train.NewPix2Pix(dev, p, *s.recipe, s.warn); err != nil {
+	trainer, err := train.NewPix2Pix(dev, p, *s.recipe, s.warn)
+	if err != nil {
 		return err
 	}
-	s.closers = append(s.closers, s.trainer.Close)
+	s.trainer, s.closers = trainer, append(s.closers, trainer.Close)
+	if trainer.Encodes() {
+		s.cluster = func() error {
+			samples, err := s.data.Spread(ctx, clustered, 1)
+			if err != nil {
+				return err
+			}
+			return trainer.Cluster(ctx, samples)
+		}
+	}
 	return nil
 }
+
+// clustered bounds the frames whose instances are put into clusters.
+const clustered = 200
 
 // pairs reads the data, what is held out included.
 func (s *pairSession) pairs(ctx context.Context) error {
@@ -223,6 +262,11 @@ func (s *pairSession) pairs(ctx context.Context) error {
 			err = withCode(jobs.ExitUnreadable, fmt.Errorf("%w; for pictures that are pairs set data.side_by_side=true, for colour pictures alone data.extract=gray", err))
 		}
 		return err
+	}
+	if n := s.net.Needs().Labels; n > 0 {
+		if err := s.data.CheckLabels(n); err != nil {
+			return withCode(jobs.ExitUnreadable, err)
+		}
 	}
 	o.Split, o.Flip = train.TestSplit, false
 	s.held, err = s.openData(ctx, o)
@@ -279,6 +323,11 @@ func (s *pairSession) options() train.Options {
 
 // save writes the model file of a state of training.
 func (s *pairSession) save(path string, state []train.State) error {
+	if s.cluster != nil {
+		if err := s.cluster(); err != nil {
+			return err
+		}
+	}
 	w, h := s.data.Size()
 	about := models.About{Size: (&size{h, w}).String(), Steps: s.c.Steps, Seed: s.c.Seed, Extract: s.p.Data.Extract}
 	if about.Extract == "" {

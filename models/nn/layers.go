@@ -191,6 +191,12 @@ func (b *Builder) Edges(pictures *G.Node, outH, outW int) *G.Node {
 	return b.apply("edges", op.Edges{OutH: outH, OutW: outW}, pictures)
 }
 
+// InstanceMean averages x over each instance of ids (N,3,H,W), pictures of
+// FromBytes.
+func (b *Builder) InstanceMean(x, ids *G.Node) *G.Node {
+	return b.apply("instance mean", op.InstanceMean{}, x, ids)
+}
+
 // ToBytes makes images uint8 pictures (N,outH,outW,3) again.
 func (b *Builder) ToBytes(x *G.Node, outH, outW int) *G.Node {
 	return b.apply("tobytes", op.ToBytes{OutH: outH, OutW: outW}, x)

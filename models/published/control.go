@@ -110,6 +110,11 @@ func (r *recogniser) channels(total int, d reading) (control, error) {
 // blankFeatures records that nothing encodes a picture when a network runs.
 func (r *recogniser) blankFeatures() { r.assume("features", "zeros when it runs", "") }
 
+// drawnFeatures records that noise is drawn.
+func (r *recogniser) drawnFeatures() {
+	r.assume("features", "noise, drawn by --style when it runs", "")
+}
+
 // or fills in what s leaves open.
 func (s said) or(t said) said {
 	if s.label == nil {

@@ -133,6 +133,9 @@ func pythonParameters(m *models.Model, f *weights.File) ([]weights.Tensor, error
 	}
 	var ts []weights.Tensor
 	for _, p := range params {
+		if models.OfEncoder(p.Name) {
+			continue // which Python keeps in a file of its own
+		}
 		info, _ := f.Info(p.Name)
 		ts = append(ts, weights.Tensor{Name: p.Name, DType: info.DType, Shape: info.Shape,
 			Copy: func(w io.Writer) error { return f.CopyTo(w, p.Name, info.DType) }})

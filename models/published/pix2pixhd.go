@@ -101,7 +101,7 @@ func (r *recogniser) withZ() (string, models.Network, error) {
 	if err != nil {
 		return name, nil, err
 	}
-	r.blankFeatures()
+	r.drawnFeatures()
 	g.InputNC, g.LabelNC, g.Edges, g.Stats = c.input, c.label, c.edges, r.stats(norm)
 	r.pictures()
 	return name, g, nil

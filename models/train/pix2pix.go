@@ -20,6 +20,7 @@ type Pix2Pix struct {
 	p      Pairs
 	stages []*pairStage
 	now    *pairStage // the last step's
+	encode *step      // nil without an encoder
 	watch  *watch
 	warn   func(Warning)
 }
@@ -52,6 +53,9 @@ func (t *Pix2Pix) build() error {
 			return err
 		}
 		before = s
+	}
+	if err := t.buildEncoder(); err != nil {
+		return err
 	}
 	return t.initialise(t.p.Seed)
 }

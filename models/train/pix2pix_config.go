@@ -98,7 +98,7 @@ func (p Pairs) Validate() error {
 	}
 	n := p.Net.Needs()
 	switch {
-	case n.Role != "" || n.Window != 1 || n.Past != 0 || n.Features != 0:
+	case n.Role != "" || n.Window != 1 || n.Past != 0 || n.Features != 0 && models.EncoderOf(p.Net) == nil:
 		return fmt.Errorf("generator: it makes no frame of one control picture alone")
 	case n.OutputNC != 3:
 		return fmt.Errorf("generator: output_nc is %d; frames have 3 channels", n.OutputNC)

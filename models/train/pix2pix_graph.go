@@ -116,7 +116,7 @@ func (g pix2pixGraphs) generator() *pictureGraph {
 	s := g.start()
 	b := s.b
 	control, real := g.control(b), g.real(b)
-	fake := g.s.net.Build(b, models.Inputs{Labels: control}).Final
+	fake := g.made(b, control)
 	params := slices.DeleteFunc(b.Params(), func(p nn.Param) bool { return g.s.learns != nil && !g.s.learns(p.Name) }) // before the discriminator adds its own
 	if g.c.GAN > 0 {
 		verdict := g.judge(b, control, fake)
@@ -159,7 +159,7 @@ func (g pix2pixGraphs) discriminator() *pictureGraph {
 // rendering is the generator alone. Its last output is as large as the frames.
 func (g pix2pixGraphs) rendering() *pictureGraph {
 	s := g.start()
-	fake := g.s.net.Build(s.b, models.Inputs{Labels: g.control(s.b)}).Final
+	fake := g.made(s.b, g.control(s.b))
 	s.output(g.s.fake(), fake)
 	if g.s.halved > 0 {
 		s.output("shown", s.b.ResizeBilinear(fake, g.p.Height, g.p.Width))

@@ -47,7 +47,7 @@ func (g pairGolden) pairs(t *testing.T) []*Sample {
 // TestPix2PixStepEqualsPyTorch takes one step of D and G. In pix2pix's order
 // the generator learns from a discriminator that has learned.
 func TestPix2PixStepEqualsPyTorch(t *testing.T) {
-	for _, name := range []string{"unet", "resnet", "hd", "hd_local_global", "hd_local_fixed", "hd_local_all"} {
+	for _, name := range []string{"unet", "resnet", "hd", "hd_local_global", "hd_local_fixed", "hd_local_all", "hd_features"} {
 		t.Run(name, func(t *testing.T) {
 			eachDevice(t, func(t *testing.T, d engine.Device) {
 				var g pairGolden

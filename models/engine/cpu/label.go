@@ -9,6 +9,8 @@ import (
 	"math"
 	"unsafe"
 
+	"gorgonia.org/tensor"
+
 	"github.com/v2v/v2v/models/engine"
 	"github.com/v2v/v2v/models/op"
 )
@@ -16,6 +18,7 @@ import (
 func init() {
 	register(emitLabel, op.OneHot{}, op.Edges{})
 	register(emitStoredMoments, op.StoredMoments{})
+	register(emitInstanceMean, op.InstanceMean{})
 }
 
 func emitLabel(c *compiler, i engine.Instr) error {
@@ -54,5 +57,24 @@ func emitStoredMoments(c *compiler, i engine.Instr) error {
 		}
 		return nil
 	}, in[0], in[1], y)
+	return nil
+}
+
+// emitInstanceMean runs the reference: it looks ids up, pixel by pixel, in a
+// hash table.
+func emitInstanceMean(c *compiler, i engine.Instr) error {
+	in, err := c.useAll(plain, i.In...)
+	if err != nil {
+		return err
+	}
+	shapes := []tensor.Shape{c.shape(i.In[0]), c.shape(i.In[1])}
+	y := c.def(i.Out, plain)
+	c.add(specName(i.Op), func(p []unsafe.Pointer) error {
+		of := func(v slot, shape tensor.Shape) op.Tensor {
+			return op.Tensor{Shape: shape, F: unsafe.Slice((*float32)(p[v]), shape.TotalSize())}
+		}
+		op.InstanceMean{}.Do([]op.Tensor{of(in[0], shapes[0]), of(in[1], shapes[1])}, of(y, shapes[0]))
+		return nil
+	}, append(in, y)...)
 	return nil
 }

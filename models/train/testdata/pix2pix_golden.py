@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(here, "..", "..", "testdata"))
-from nets import Multiscale, complete, frame_mode, make, pool, start  # noqa: E402
+from nets import Multiscale, channels, complete, frame_mode, make, one_hot, pool, start  # noqa: E402
 
 LR = 2e-3
 
@@ -55,6 +55,24 @@ class Features(Multiscale):
         return out
 
 
+class WithEncoder(torch.nn.Module):
+    """A global generator that sees an encoder's features, averaged over each instance of each picture."""
+    def __init__(self, o, seed):
+        super().__init__()
+        inner = start(make("pix2pixHD_global", {k: v for k, v in o.items() if k not in ("nef", "n_downsample_E")}), seed)
+        self.model = inner.model
+        self.netE = start(make("pix2pixHD_encoder", dict(feat_num=o["feat_num"], nef=o["nef"], n_downsample_E=o["n_downsample_E"], norm=o["norm"])), seed + 7)
+
+    def forward(self, control, real, ids):
+        features = self.netE(real)
+        means = torch.zeros_like(features)
+        for n in range(len(ids)):
+            for i in ids[n].unique():
+                where = ids[n] == i
+                means[n, :, where] = features[n, :, where].mean(1, keepdim=True).expand(-1, int(where.sum()))
+        return self.model(torch.cat([control, means], 1))
+
+
 def off(loss, x, label):
     if loss == "bce":
         return F.binary_cross_entropy_with_logits(x, torch.full_like(x, label))
@@ -63,7 +81,7 @@ def off(loss, x, label):
 
 def step(name, seed, network, options, batch, h, w, loss, norm, scales, first, label=1.0, l1=100.0, fm=0.0, stage=None):
     torch.manual_seed(seed)
-    g = frame_mode(start(make(network, options), seed))
+    g = frame_mode(WithEncoder(options, seed) if stage == "features" else start(make(network, options), seed))
     learning = lambda name: True
     if stage == "global":
         # The generator inside a local enhancer, before it loses its last convolution.
@@ -72,12 +90,12 @@ def step(name, seed, network, options, batch, h, w, loss, norm, scales, first, l
         g = frame_mode(start(make("pix2pixHD_global", {**inner, "ngf": options["ngf"] << n}), seed))
     elif stage == "fixed":
         learning = lambda name: not name.startswith("model.")
-    ndf, layers = 2, 2
+    ndf, layers, seen = 2, 2, channels(options) if stage == "features" else 3
     if scales:
-        d = Features(complete("multiscale", dict(input_nc=6, ndf=ndf, n_layers_D=layers, num_D=scales, norm=norm)))
+        d = Features(complete("multiscale", dict(input_nc=3 + seen, ndf=ndf, n_layers_D=layers, num_D=scales, norm=norm)))
         judge = lambda a, x: d(torch.cat([a, x], 1))
     else:
-        d = make("patchgan", dict(input_nc=6, ndf=ndf, n_layers_D=layers, norm=norm))
+        d = make("patchgan", dict(input_nc=3 + seen, ndf=ndf, n_layers_D=layers, norm=norm))
         judge = lambda a, x: [[d(torch.cat([a, x], 1))]]
     start(d, seed + 1).train()
     out = {}
@@ -105,7 +123,19 @@ def step(name, seed, network, options, batch, h, w, loss, norm, scales, first, l
         keep("g/D.", d)
         opt.step()
 
-    fake = g(a)
+    if stage == "features":
+        # Index pictures: the label in the first byte, the instance in the others.
+        a_bytes = torch.zeros(batch, h, w, 3)
+        a_bytes[..., 0] = torch.randint(0, options["label_nc"], (batch, h // 4, w // 4)).repeat_interleave(4, 1).repeat_interleave(4, 2)
+        a_bytes[:, :, w // 2:, 2] = 7
+        out["in/control"] = a_bytes
+        ids = (a_bytes * torch.tensor([1.0, 256.0, 65536.0])).sum(3)
+        a = one_hot(a_bytes[..., 0], {**options, "use_instance": False})
+        edge = one_hot(ids.unique(return_inverse=True)[1], {"label_nc": int(ids.unique().numel()), "use_instance": True})[:, -1:]
+        a = torch.cat([a, edge], 1)
+        fake = g(a, b, ids)
+    else:
+        fake = g(a)
     if first:
         of_d(fake)
     g.zero_grad()
@@ -131,3 +161,5 @@ if __name__ == "__main__":
     for stage in ("global", "fixed", "all"):
         step("hd_local_" + stage, 4, "pix2pixHD_local", dict(input_nc=3, output_nc=3, ngf=1, n_downsample_global=1, n_blocks_global=1, norm="instance",
              n_local_enhancers=1, n_blocks_local=1), 1, 24, 28, "lsgan", "instance", 3, False, l1=10.0, fm=10.0, stage=stage)
+    step("hd_features", 5, "pix2pixHD_global", dict(input_nc=3, output_nc=3, ngf=2, n_downsample_global=2, n_blocks_global=1, norm="instance", label_nc=4,
+         use_instance=True, feat_num=2, nef=2, n_downsample_E=2), 2, 24, 28, "lsgan", "instance", 2, False, l1=10.0, fm=10.0, stage="features")
