@@ -24,6 +24,7 @@ type compareOptions struct {
 	data    []string
 	columns int
 	seed    uint64
+	weights string // of an Inception network; "" leaves FID out
 	clip    clipOptions
 	device  deviceOptions
 }
@@ -40,17 +41,20 @@ time and parameters, and these figures, means over 64 pictures:
   PSNR       to the nearest training picture, in dB: high means learned by heart
   sharpness  variance of the Laplacian: low means blurred, as compared with real
   likeness   SSIM of two different pictures: higher than real means too few kinds
-The real pictures are looked for where the runs had them. FID is not measured: it
-needs the weights of an Inception network.`,
-		Example: `  v2v compare runs/perceptron runs/mlp runs/deconv runs/gan -o sheet.png`,
-		Args:    cobra.MinimumNArgs(1),
-		RunE:    func(c *cobra.Command, args []string) error { return runCompare(c.Context(), a, o, args) },
+The real pictures are looked for where the runs had them. With --inception there
+is FID too, the Frechet distance of up to 256 pictures to as many real ones by
+the features of Inception-v3, whose weights v2v does not bring along.`,
+		Example: `  v2v compare runs/perceptron runs/mlp runs/deconv runs/gan -o sheet.png
+  v2v compare runs/* -o sheet.png --inception pt_inception-2015-12-05-6726825d.pth`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return runCompare(c.Context(), a, o, args) },
 	}
 	f := c.Flags()
 	f.StringVarP(&o.out, "output", "o", "", "PNG to write")
 	f.StringArrayVar(&o.data, "data", nil, "where the runs' training pictures are now; may be repeated")
 	f.IntVar(&o.columns, "columns", 8, "pictures in a row")
 	f.Uint64Var(&o.seed, "seed", 1, "of the drawn codes")
+	f.StringVar(&o.weights, "inception", "", "weights of Inception-v3, torchvision's or pytorch-fid's: measure FID")
 	o.clip.flags(f)
 	o.device.flags(f)
 	a.jsonFlag(c)
@@ -74,6 +78,7 @@ type entry struct {
 	Parameters int     `json:"parameters,omitempty"`
 	Seconds    float64 `json:"seconds,omitempty"`
 	figures
+	FID *float64 `json:"fid,omitempty"`
 
 	shown []*video.Frame
 	curve []train.PastStep // of a run's first entry
@@ -120,11 +125,16 @@ func runCompare(ctx context.Context, a *app, o compareOptions, runs []string) (e
 	defer func() { err = errors.Join(err, dev.Close()) }()
 	bar := a.meter("networks")
 	defer bar.done()
+	fid, err := newFID(ctx, dev, o.weights, real)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, fid.close()) }()
 	spread := evenly(len(real), o.columns)
 	entries := []entry{{Network: "real", shown: pick(real, spread), figures: measure(pick(real, evenly(len(real), measuredPictures)), nil)}}
 	for i, c := range all {
 		bar.set(i, len(all), c.c.Model)
-		made, err := o.entries(ctx, dev, c, data, real, spread)
+		made, err := o.entries(ctx, dev, c, data, real, spread, fid)
 		if err != nil {
 			return fmt.Errorf("compare %s: %w", c.past.Dir, err)
 		}
@@ -215,7 +225,7 @@ func (o *compareOptions) pictures(ctx context.Context, a *app, all []*contender)
 
 // entries makes the pictures of a run and measures them: of learned codes, where
 // it has some, and of drawn ones.
-func (o *compareOptions) entries(ctx context.Context, dev engine.Device, c *contender, data *train.PictureData, real []*video.Frame, spread []int) (made []entry, err error) {
+func (o *compareOptions) entries(ctx context.Context, dev engine.Device, c *contender, data *train.PictureData, real []*video.Frame, spread []int, fid *fidMeter) (made []entry, err error) {
 	w, err := c.at.Weights()
 	if err != nil {
 		return nil, err
@@ -250,7 +260,11 @@ func (o *compareOptions) entries(ctx context.Context, dev engine.Device, c *cont
 		if err != nil {
 			return err
 		}
-		e.shown, e.figures = all[:len(shown)], measure(all[len(shown):], real)
+		e.shown, all = all[:len(shown)], all[len(shown):]
+		e.figures = measure(pick(all, evenly(len(all), measuredPictures)), real)
+		if e.FID, err = fid.of(ctx, all); err != nil {
+			return err
+		}
 		made = append(made, e)
 		return nil
 	}
@@ -258,11 +272,11 @@ func (o *compareOptions) entries(ctx context.Context, dev engine.Device, c *cont
 		if len(learned) != len(real) {
 			return nil, fmt.Errorf("it has learned %d pictures, and the data has %d: it is not what the run was trained on", len(learned), len(real))
 		}
-		if err := add("learned", pick(learned, spread), pick(learned, evenly(len(learned), measuredPictures))); err != nil {
+		if err := add("learned", pick(learned, spread), pick(learned, evenly(len(learned), max(measuredPictures, fid.count())))); err != nil {
 			return nil, err
 		}
 	}
-	drawn := s.Draw(measuredPictures, o.seed)
+	drawn := s.Draw(max(measuredPictures, fid.count()), o.seed)
 	return made, add("drawn", drawn[:min(o.columns, len(drawn))], drawn)
 }
 
@@ -311,13 +325,21 @@ func (a *app) printComparison(out string, entries []entry) error {
 		return a.event(compareReport{"compare", entries})
 	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "network\tcodes\tstep\tparameters\tseconds\tPSNR\tsharpness\tlikeness\t")
+	head := "network\tcodes\tstep\tparameters\tseconds\tPSNR\tsharpness\tlikeness\t"
+	if entries[len(entries)-1].FID != nil {
+		head += "FID\t"
+	}
+	fmt.Fprintln(w, head)
 	for _, e := range entries {
 		if e.Run == "" {
 			fmt.Fprintf(w, "%s\t-\t-\t-\t-\t-\t%.0f\t%.3f\t\n", e.Network, e.Sharpness, e.Likeness)
 			continue
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.0f\t%.2f dB\t%.0f\t%.3f\t\n", e.title(), e.Codes, e.Step, e.Parameters, e.Seconds, e.PSNR, e.Sharpness, e.Likeness)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.0f\t%.2f dB\t%.0f\t%.3f\t", e.title(), e.Codes, e.Step, e.Parameters, e.Seconds, e.PSNR, e.Sharpness, e.Likeness)
+		if e.FID != nil {
+			fmt.Fprintf(w, "%.2f\t", *e.FID)
+		}
+		fmt.Fprintln(w)
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -57,6 +57,9 @@ func note(e entry, height int) *video.Frame {
 			fmt.Sprintf("%s parameters", thousands(e.Parameters)), fmt.Sprintf("PSNR %.1f dB", e.PSNR)}
 	}
 	lines = append(lines, fmt.Sprintf("sharpness %.0f", e.Sharpness), fmt.Sprintf("likeness %.3f", e.Likeness))
+	if e.FID != nil {
+		lines = append(lines, fmt.Sprintf("FID %.1f", *e.FID))
+	}
 	img := canvas(noteWidth, max(height, lineHeight*len(lines)))
 	for i, l := range lines {
 		write(img, l, 4, lineHeight*(i+1)-3, color.White)

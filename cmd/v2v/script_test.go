@@ -30,6 +30,11 @@ func TestMain(m *testing.M) {
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			weights, err := filepath.Abs("../../models/published/testdata/inception_fid.safetensors")
+			e.Setenv("INCEPTION", weights)
+			return err
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"rc": cmdRC, "model": cmdModel, "clip": cmdClip, "frames": cmdFrames, "await": cmdAwait, "cut": cmdCut, "json": cmdJSON,
 			"named": cmdNamed, "flip": cmdFlip, "people": cmdPeople, "faces": cmdFaces, "pixel": cmdPixel,
