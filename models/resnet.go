@@ -13,7 +13,7 @@ type ResNet struct {
 	NGF      int    `json:"ngf" toml:"ngf"`                                   // channels after the first convolution
 	Blocks   int    `json:"n_blocks" toml:"n_blocks"`                         // residual blocks: 9, or 6 for pictures of 128
 	Norm     string `json:"norm" toml:"norm"`                                 // batch or instance
-	Dropout  bool   `json:"dropout,omitempty" toml:"dropout,omitempty"`       // trained with dropout, which moves names; nothing is dropped here
+	Dropout  bool   `json:"dropout,omitempty" toml:"dropout,omitempty"`       // trained with dropout, which moves names
 	Stats    string `json:"norm_stats,omitempty" toml:"norm_stats,omitempty"` // frame: the frame's own statistics; running: stored ones
 }
 

@@ -19,7 +19,7 @@ type UNet struct {
 	NGF      int    `json:"ngf" toml:"ngf"`                                   // channels of the outermost level
 	Levels   int    `json:"num_downs" toml:"num_downs"`                       // halvings: 8 for unet_256, 7 for unet_128
 	Norm     string `json:"norm" toml:"norm"`                                 // batch or instance
-	Dropout  bool   `json:"dropout,omitempty" toml:"dropout,omitempty"`       // trained with dropout; nothing is dropped here
+	Dropout  bool   `json:"dropout,omitempty" toml:"dropout,omitempty"`       // trained with dropout in the innermost levels
 	Stats    string `json:"norm_stats,omitempty" toml:"norm_stats,omitempty"` // frame: the frame's own statistics; running: stored ones
 }
 
@@ -77,6 +77,10 @@ func (u *UNet) level(b *nn.Builder, x *G.Node, k int, norm nn.NormKind) *G.Node 
 		y = b.ReLU(y)
 	}
 	y = b.ConvT(y, up, u.NGF<<min(k-1, widestLevel), 4, nn.ConvTOptions{Stride: 2, Pad: 1, NoBias: norm != nn.Instance})
+	y = b.Norm(y, upNorm, norm)
+	if u.Dropout && k > widestLevel && k < u.Levels-1 {
+		y = b.Dropout(y, "7")
+	}
 	// The level above rectifies everything, and the leak is rectified away.
-	return b.Concat(1, b.ReLU(leaky), b.ReLU(b.Norm(y, upNorm, norm)))
+	return b.Concat(1, b.ReLU(leaky), b.ReLU(y))
 }

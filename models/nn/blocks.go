@@ -25,6 +25,9 @@ func (b *Builder) resBlock(x *G.Node, name string, kind NormKind, o SequenceOpti
 	block, reflected := b.In(name+".conv_block."), ConvOptions{Pad: 1, Reflect: true, NoBias: o.NoBias}
 	y := block.Conv(x, "1", channels, 3, reflected)
 	y = block.ReLU(block.Norm(y, "2", kind))
+	if o.Dropout {
+		y = block.Dropout(y, "4")
+	}
 	y = block.Conv(y, strconv.Itoa(second), channels, 3, reflected)
 	return b.Add(x, block.Norm(y, strconv.Itoa(second+1), kind))
 }
@@ -32,7 +35,7 @@ func (b *Builder) resBlock(x *G.Node, name string, kind NormKind, o SequenceOpti
 // SequenceOptions are the rarer choices of a Sequence.
 type SequenceOptions struct {
 	NoBias  bool // convolutions that a normalisation follows have no bias
-	Dropout bool // residual blocks count a dropout layer, which drops nothing here
+	Dropout bool // residual blocks count a dropout layer
 }
 
 // Sequence builds an nn.Sequential of PyTorch: it numbers the layers as a

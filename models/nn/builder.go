@@ -15,6 +15,8 @@ type Options struct {
 	// the batch alone, so that clips that run in lockstep do not see each
 	// other. Training on a batch, as the published systems do, leaves it off.
 	PerFrame bool
+	// Dropout makes Dropout drop, as in training.
+	Dropout bool
 }
 
 // Builder adds layers to a graph. The first error sticks: after it every method

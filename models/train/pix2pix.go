@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/v2v/v2v/models/engine"
+	"github.com/v2v/v2v/models/nn"
 	"github.com/v2v/v2v/video"
 )
 
@@ -106,14 +107,7 @@ func (t *Pix2Pix) Train(ctx context.Context, batch []*Sample, r Rates, report fu
 	if len(batch) != t.p.Batch || len(batch[0].A) != 1 {
 		return fmt.Errorf("batch of %d samples of %d frames, compiled for %d of 1", len(batch), len(batch[0].A), t.p.Batch)
 	}
-	var err error
-	if t.now, err = t.enter(r.Step); err != nil {
-		return err
-	}
-	err = errors.Join(t.upload(batch),
-		t.rates("adam", r.LR, t.c.Beta1, t.c.Beta2, r.Step-t.now.from),
-		t.rates("dadam", r.LR*t.c.D.Rate, t.c.Beta1, t.c.Beta2, r.Step-t.now.fromD))
-	if err != nil {
+	if err := t.prepare(batch, r); err != nil {
 		return err
 	}
 	losses, err := t.take()
@@ -131,6 +125,39 @@ func (t *Pix2Pix) Train(ctx context.Context, batch []*Sample, r Rates, report fu
 		losses = append(losses, Loss{"D_acc", m.accuracy})
 	}
 	return report(losses)
+}
+
+// prepare brings all that a step needs to the device.
+func (t *Pix2Pix) prepare(batch []*Sample, r Rates) (err error) {
+	if t.now, err = t.enter(r.Step); err != nil {
+		return err
+	}
+	return errors.Join(t.upload(batch),
+		t.rates("adam", r.LR, t.c.Beta1, t.c.Beta2, r.Step-t.now.from),
+		t.rates("dadam", r.LR*t.c.D.Rate, t.c.Beta1, t.c.Beta2, r.Step-t.now.fromD),
+		t.drop(func(name string, x []float32) { nn.Drop(x, source(t.p.Seed, r.Step, name)) }))
+}
+
+// drop fills the inputs that say what the generator's dropout drops.
+func (t *Pix2Pix) drop(fill func(name string, x []float32)) error {
+	for name, b := range t.in {
+		if !nn.IsDropout(name) {
+			continue
+		}
+		x := make([]float32, b.Shape().TotalSize())
+		fill(name, x)
+		if err := b.Write(x); err != nil {
+			return fmt.Errorf("upload %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// dropNothing is for pictures that are looked at.
+func dropNothing(_ string, x []float32) {
+	for i := range x {
+		x[i] = 1
+	}
 }
 
 // upload brings control pictures and frames to the device.
@@ -224,7 +251,7 @@ func (t *Pix2Pix) Render(ctx context.Context, s *Sample) ([]Picture, error) {
 	one := &Sample{A: s.A[last:], B: s.B[last:]}
 	batch := slices.Repeat([]*Sample{one}, t.p.Batch)
 	shown := t.now.shown
-	if err := errors.Join(t.upload(batch), shown.exe.Run()); err != nil {
+	if err := errors.Join(t.upload(batch), t.drop(dropNothing), shown.exe.Run()); err != nil {
 		return nil, err
 	}
 	x, err := readAll(shown.exe.Output(shown.extra - 1))

@@ -36,7 +36,7 @@ type Pix2PixD struct {
 
 // DefaultPix2Pix is the published recipe for the network of that name:
 // pix2pix's, or pix2pixHD's with the L1 term in place of the perceptual one.
-// Dropout, which pix2pix has in place of noise, is left out.
+// Dropout, which pix2pix has in place of noise, is the network's own option.
 func DefaultPix2Pix(network string) Pix2PixConfig {
 	c := Pix2PixConfig{D: Pix2PixD{NDF: 64, Layers: 3, Norm: "batch", Rate: 1, First: true},
 		Loss: "bce", RealLabel: 1, GAN: 1, L1: 100, Beta1: 0.5, Beta2: 0.999}

@@ -20,7 +20,7 @@ type pix2pixGraphs struct {
 }
 
 func (g pix2pixGraphs) start() *pictureGraph {
-	b := nn.NewBuilder(G.NewGraph(), nn.Options{PerFrame: true})
+	b := nn.NewBuilder(G.NewGraph(), nn.Options{PerFrame: true, Dropout: true})
 	return &pictureGraph{b: b, terms: terms{b: b}}
 }
 

@@ -66,7 +66,7 @@ func TestLocalEnhancerLearnsInTurn(t *testing.T) {
 // TestLocalEnhancerResumesExactly in the middle, between two changes of who
 // learns.
 func TestLocalEnhancerResumesExactly(t *testing.T) {
-	data := rings(t)
+	data := rings(t, 32)
 	dev := fast(t)
 	resumesExactly(t, func(dir string) Options {
 		return Options{Dir: dir, Trainer: tinyLocal(t, dev, 6, 6), Data: data, Steps: 20, Frames: 1, Batch: 1, Seed: 3, CheckpointSteps: 1000, SheetSteps: 10}

@@ -47,7 +47,8 @@ func (g pairGolden) pairs(t *testing.T) []*Sample {
 // TestPix2PixStepEqualsPyTorch takes one step of D and G. In pix2pix's order
 // the generator learns from a discriminator that has learned.
 func TestPix2PixStepEqualsPyTorch(t *testing.T) {
-	for _, name := range []string{"unet", "resnet", "hd", "hd_local_global", "hd_local_fixed", "hd_local_all", "hd_features"} {
+	for _, name := range []string{"unet", "resnet", "hd", "hd_local_global", "hd_local_fixed", "hd_local_all", "hd_features",
+		"unet_dropout", "resnet_dropout"} {
 		t.Run(name, func(t *testing.T) {
 			eachDevice(t, func(t *testing.T, d engine.Device) {
 				var g pairGolden
@@ -77,9 +78,11 @@ func TestPix2PixStepEqualsPyTorch(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer trainer.Close()
+				if err := trainer.prepare(g.pairs(t), Rates{LR: 2e-3}); err != nil {
+					t.Fatal(err)
+				}
 				g.set(t, trainer.atelier)
-				var losses []Loss
-				err = trainer.Train(t.Context(), g.pairs(t), Rates{LR: 2e-3}, func(l []Loss) error { losses = l; return nil })
+				losses, err := trainer.take()
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -176,11 +179,11 @@ func TestPix2PixColours(t *testing.T) {
 }
 
 // rings are six pictures of rings, to be made of their luminance.
-func rings(t *testing.T) *Data {
+func rings(t *testing.T, side int) *Data {
 	t.Helper()
 	dir := t.TempDir()
 	for i := range 6 {
-		if err := video.WritePNG(filepath.Join(dir, fmt.Sprintf("%d.png", i)), coloured(32, float64(i)).B[0]); err != nil {
+		if err := video.WritePNG(filepath.Join(dir, fmt.Sprintf("%d.png", i)), coloured(side, float64(i)).B[0]); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -191,7 +194,7 @@ func rings(t *testing.T) *Data {
 // TestPix2PixResumesExactly in both orders of a step: a run that is stopped and
 // resumed ends with the numbers of one that was left alone, bit for bit.
 func TestPix2PixResumesExactly(t *testing.T) {
-	data := rings(t)
+	data := rings(t, 32)
 	for name, first := range map[string]bool{"discriminator first": true, "generator first": false} {
 		t.Run(name, func(t *testing.T) {
 			dev := fast(t)

@@ -73,6 +73,14 @@ class WithEncoder(torch.nn.Module):
         return self.model(torch.cat([control, means], 1))
 
 
+class Dropped(torch.nn.Module):
+    """Dropout of one half by a mask that is kept."""
+    def forward(self, x):
+        if not hasattr(self, "mask"):
+            self.mask = 2.0 * torch.randint(0, 2, x.shape)
+        return x * self.mask
+
+
 def off(loss, x, label):
     if loss == "bce":
         return F.binary_cross_entropy_with_logits(x, torch.full_like(x, label))
@@ -82,7 +90,13 @@ def off(loss, x, label):
 def step(name, seed, network, options, batch, h, w, loss, norm, scales, first, label=1.0, l1=100.0, fm=0.0, stage=None):
     torch.manual_seed(seed)
     g = frame_mode(WithEncoder(options, seed) if stage == "features" else start(make(network, options), seed))
-    learning = lambda name: True
+    learning, dropped = lambda name: True, {}
+    if stage == "dropout":
+        for k, m in list(g.named_modules()):
+            if isinstance(m, torch.nn.Dropout):
+                dropped[k] = Dropped()
+                parent, _, index = k.rpartition(".")
+                g.get_submodule(parent)[int(index)] = dropped[k]
     if stage == "global":
         # The generator inside a local enhancer, before it loses its last convolution.
         n = options["n_local_enhancers"]
@@ -136,6 +150,8 @@ def step(name, seed, network, options, batch, h, w, loss, norm, scales, first, l
         fake = g(a, b, ids)
     else:
         fake = g(a)
+    if stage == "dropout":
+        out.update({f"in/{k}.dropout": m.mask for k, m in dropped.items()})
     if first:
         of_d(fake)
     g.zero_grad()
@@ -163,3 +179,6 @@ if __name__ == "__main__":
              n_local_enhancers=1, n_blocks_local=1), 1, 24, 28, "lsgan", "instance", 3, False, l1=10.0, fm=10.0, stage=stage)
     step("hd_features", 5, "pix2pixHD_global", dict(input_nc=3, output_nc=3, ngf=2, n_downsample_global=2, n_blocks_global=1, norm="instance", label_nc=4,
          use_instance=True, feat_num=2, nef=2, n_downsample_E=2), 2, 24, 28, "lsgan", "instance", 2, False, l1=10.0, fm=10.0, stage="features")
+    step("unet_dropout", 6, "unet", dict(input_nc=3, output_nc=3, ngf=1, num_downs=6, norm="batch", dropout=True), 1, 64, 64, "bce", "batch", 0, True, stage="dropout")
+    step("resnet_dropout", 7, "resnet", dict(input_nc=3, output_nc=3, ngf=2, n_blocks=2, norm="instance", dropout=True), 1, 24, 28, "bce", "instance", 0, True,
+         stage="dropout")
