@@ -74,6 +74,20 @@ func (n Needs) Channels() int {
 	return c
 }
 
+// faceChannels are the edges of a face and 14 maps of distances, which are in
+// [0,1] in the published code, where other pictures are in [-1,1].
+const faceChannels = 15
+
+// Tiles is of how many pictures of three channels a control picture consists:
+// they lie below one another in a control frame, as two in that of a pose (6
+// channels: DensePose and OpenPose), five in that of a face (15).
+func (n Needs) Tiles() int {
+	if n.Labels > 0 {
+		return 1
+	}
+	return max(1, n.InputNC/3)
+}
+
 // Pad is the size at which the network sees pictures of h x w.
 func (n Needs) Pad(h, w int) (ph, pw int) {
 	return Padded(max(h, n.Least), n.Stride), Padded(max(w, n.Least), n.Stride)

@@ -19,7 +19,8 @@ func at(name string, level int) string {
 }
 
 // GeneratorProgram is the graph that runs a network on uint8 pictures of h x w:
-// inputs label0.. (oldest first), prev0.. (oldest first) and, where the network
+// inputs label0.. (oldest first; the second picture of a control picture of
+// several is label0.1), prev0.. (oldest first) and, where the network
 // wants them, features; outputs final, raw (float32, padded to the stride) and
 // their uint8 pictures final_rgb, raw_rgb. Coarser scales have inputs prev0.1..
 // and outputs final.1, raw.1, the number counting the halvings. The program of
@@ -84,8 +85,10 @@ func (n Needs) pictures() error {
 	switch {
 	case n.Role != "":
 		return fmt.Errorf("the network is no generator but a kind of %s: it makes no frames", n.Role)
-	case n.Labels == 0 && n.InputNC != 1 && n.InputNC != 3:
-		return fmt.Errorf("the network wants control pictures of %d channels; clips have 3, or 1 by their luminance, or with label_nc are index pictures", n.InputNC)
+	case n.Labels == 0 && n.InputNC != 1 && n.InputNC%3 != 0:
+		return fmt.Errorf("the network wants control pictures of %d channels; clips have 3 each, or 1 by their luminance, or with label_nc are index pictures", n.InputNC)
+	case n.Edges && n.Tiles() > 1:
+		return fmt.Errorf("the network wants the boundaries of control pictures of %d channels; clips have those of 3", n.InputNC)
 	case n.OutputNC != 1 && n.OutputNC != 3:
 		return fmt.Errorf("the network makes pictures of %d channels; clips have 3, or 1 for grey", n.OutputNC)
 	}
@@ -97,11 +100,15 @@ func (n Needs) inputs(b *nn.Builder, batch, h, w int) Inputs {
 	ph, pw := n.Pad(h, w)
 	var labels []*G.Node
 	for i := range n.Window {
-		x := b.InputBytes(fmt.Sprintf("label%d", i), batch, h, w, 3)
+		name := fmt.Sprintf("label%d", i)
+		x := b.InputBytes(name, batch, h, w, 3)
 		if n.Labels > 0 {
 			labels = append(labels, b.OneHot(x, n.Labels, ph, pw))
 		} else {
-			labels = append(labels, b.FromBytes(x, ph, pw, n.Luma))
+			labels = append(labels, n.picture(b, x, ph, pw))
+		}
+		for tile := 1; tile < n.Tiles(); tile++ {
+			labels = append(labels, n.picture(b, b.InputBytes(at(name, tile), batch, h, w, 3), ph, pw))
 		}
 		if n.Edges {
 			labels = append(labels, b.Edges(x, ph, pw))
@@ -123,6 +130,15 @@ func (n Needs) inputs(b *nn.Builder, batch, h, w int) Inputs {
 		in.Features = b.Input("features", batch, n.Features, ph, pw)
 	}
 	return in
+}
+
+// picture is one of a control picture's.
+func (n Needs) picture(b *nn.Builder, x *G.Node, h, w int) *G.Node {
+	x = b.FromBytes(x, h, w, n.Luma)
+	if n.InputNC == faceChannels {
+		x = b.Scale(x, 0.5, 0.5)
+	}
+	return x
 }
 
 func concat(b *nn.Builder, xs []*G.Node) *G.Node {

@@ -242,7 +242,8 @@ func TestFolderOfScalesEqualsPyTorch(t *testing.T) {
 // the Runner, from bytes to bytes: what is shown is PyTorch's picture to half a
 // level, each time.
 func TestImageNetworksConvertFrames(t *testing.T) {
-	for _, name := range []string{"unet_batch", "unet_running", "resnet_batch", "resnet_instance", "resnet_running", "global_batch", "local_batch"} {
+	for _, name := range []string{"unet_batch", "unet_running", "resnet_batch", "resnet_instance", "resnet_running", "global_batch", "local_batch",
+		"resnet_pose", "resnet_face"} {
 		g := openGolden(t, filepath.Join("testdata", "published", name+".safetensors"))
 		file := filepath.Join(t.TempDir(), "model.safetensors")
 		if err := models.Save(file, g.config, false, g.Float32); err != nil {
@@ -251,13 +252,18 @@ func TestImageNetworksConvertFrames(t *testing.T) {
 		want, _ := g.values(t, "final")
 		info, _ := g.Info("golden.labels")
 		h, w := info.Shape[2], info.Shape[3]
-		src := video.NewFrame(w, h)
+		tiles := max(1, info.Shape[1]/3)
+		src := video.NewFrame(w, h*tiles)
 		for i, b := range g.bytes(t, "labels") {
-			src.Pix[i%(h*w)*3+i/(h*w)] = b
+			if c := i / (h * w); info.Shape[1] == 15 { // of a face a byte stands for byte/255
+				src.Pix[(c/3*h*w+i%(h*w))*3+c%3] = b<<1 + 1 // 2b-255
+			} else {
+				src.Pix[(c/3*h*w+i%(h*w))*3+c%3] = b
+			}
 		}
 		for _, d := range open(t) {
 			t.Run(name+"/"+d.Name(), func(t *testing.T) {
-				for k, dst := range generateFrom(t, d, file, models.RunOptions{}, src, control(w, h, 1), src) {
+				for k, dst := range generateFrom(t, d, file, models.RunOptions{}, src, control(w, h*tiles, 1), src) {
 					for i, got := range dst.Pix {
 						c := i % 3 * h * w % len(want) // a grey picture has one channel for all
 						if v := (float64(want[c+i/3]) + 1) * 127.5; k != 1 && math.Abs(v-float64(got)) > 0.6 {

@@ -33,7 +33,7 @@ type Runner struct {
 	h, w   int // of the frames that the program was compiled for
 	exe    engine.Executable
 	prog   *engine.Program
-	labels []engine.Buffer // ring of Window control pictures, uint8
+	labels []engine.Buffer // ring of Window control pictures, uint8, the tiles of each one after another
 	prev   []ring          // by level, the finest first
 	style  *stylist        // nil where the network wants no features
 	t      int             // frames generated in this clip
@@ -50,9 +50,14 @@ func NewRunner(dev engine.Device, m *Model, o RunOptions) *Runner {
 }
 
 // Start forgets the last clip and makes ready for one of info's size. The
-// output is as large as the input.
+// output is as large as the input, or as one of its tiles where a control
+// picture consists of several.
 func (r *Runner) Start(ctx context.Context, info video.Info) (w, h int, err error) {
 	r.t = 0
+	if n := r.needs.Tiles(); info.Height%n != 0 {
+		return 0, 0, fmt.Errorf("control pictures are %dx%d, but network %s sees %d below one another", info.Width, info.Height, r.model.Config.Network, n)
+	}
+	info.Height /= r.needs.Tiles()
 	if r.exe == nil || r.h != info.Height || r.w != info.Width {
 		if err := r.compile(info.Height, info.Width); err != nil {
 			return 0, 0, fmt.Errorf("prepare %s for %dx%d: %w", r.model.Config.Network, info.Width, info.Height, err)
@@ -79,7 +84,7 @@ func (r *Runner) compile(h, w int) error {
 		return err
 	}
 	r.prog, r.h, r.w = p, h, w
-	for range r.needs.Window {
+	for range r.needs.Window * r.needs.Tiles() {
 		if err := r.alloc(&r.labels, tensor.Shape{1, h, w, 3}, engine.U8); err != nil {
 			return err
 		}
@@ -156,7 +161,7 @@ func (r *Runner) Generate(ctx context.Context, src, dst *video.Frame) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if src.W != r.w || src.H != r.h || dst.W != r.w || dst.H != r.h {
+	if src.W != r.w || src.H != r.h*r.needs.Tiles() || dst.W != r.w || dst.H != r.h {
 		return fmt.Errorf("frame of %dx%d in a clip of %dx%d", src.W, src.H, r.w, r.h)
 	}
 	if err := r.known(src); err != nil {
@@ -242,13 +247,15 @@ func copyBuffer(dst, src engine.Buffer) error {
 // push uploads a control picture and points the window at the last ones; at
 // the start of a clip the first picture stands for those before it.
 func (r *Runner) push(src *video.Frame) error {
-	n := r.needs.Window
-	if err := r.labels[r.t%n].Write(src.Pix); err != nil {
-		return err
-	}
-	for i := range n {
-		if err := r.exe.Bind(fmt.Sprintf("label%d", i), r.labels[max(0, r.t-n+1+i)%n]); err != nil {
+	n, tiles, size := r.needs.Window, r.needs.Tiles(), 3*r.h*r.w
+	for tile := range tiles {
+		if err := r.labels[r.t%n*tiles+tile].Write(src.Pix[tile*size:][:size]); err != nil {
 			return err
+		}
+		for i := range n {
+			if err := r.exe.Bind(at(fmt.Sprintf("label%d", i), tile), r.labels[max(0, r.t-n+1+i)%n*tiles+tile]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -126,6 +126,9 @@ func runBatch(ctx context.Context, a *app, o batchOptions, inputs []string) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
+	if err := errors.Join(o.clip.tiles.whole(), o.sees(m)); err != nil {
+		return err
+	}
 	plan, err := o.plan(ctx, m, inputs)
 	if err != nil {
 		return err

@@ -29,6 +29,7 @@ type clipOptions struct {
 	pose    poseOptions
 	face    faceOptions
 	labels  labelOptions
+	tiles   tileOptions
 	alone   bool // there is one clip, which all files beside it are of
 }
 
@@ -92,6 +93,12 @@ func (o *clipOptions) open(ctx context.Context, path string) (*clip, error) {
 	}
 	c.notes = append(c.notes, o.notes()...)
 	i := c.Info()
+	if o.tiles.stacked {
+		if i.Height%o.tiles.n != 0 {
+			return nil, errors.Join(usage("--stacked: %s is %dx%d, which is no %d pictures below one another", path, i.Width, i.Height, o.tiles.n), c.Close())
+		}
+		i.Height /= o.tiles.n
+	}
 	to := size{H: i.Height, W: i.Width}
 	if o.size != (size{}) {
 		to = o.size
@@ -99,13 +106,20 @@ func (o *clipOptions) open(ctx context.Context, path string) (*clip, error) {
 			c.notes = append(c.notes, fmt.Sprintf("resizing %dx%d to %dx%d changes the picture's shape", i.Height, i.Width, to.H, to.W))
 		}
 	}
-	switch {
+	switch same := i.Height == to.H && i.Width == to.W; {
 	case o.kind() != "":
 		if c.Reader, err = o.controlled(ctx, c.Reader, path, to); err != nil {
 			return nil, err
 		}
-	case i.Height != to.H || i.Width != to.W:
+	case o.tiles.stacked && !same:
+		c.Reader = o.restacked(c.Reader, to)
+	case !same:
 		c.Reader = resized(c.Reader, to)
+	}
+	if len(o.tiles.beside) > 0 {
+		if c.Reader, err = o.joined(ctx, c.Reader, to); err != nil {
+			return nil, err
+		}
 	}
 	return c, nil
 }

@@ -142,10 +142,14 @@ func (o *clipOptions) controlled(ctx context.Context, r video.Reader, path strin
 	if err := c.begin(ctx); err != nil {
 		return nil, errors.Join(err, c.close(), r.Close())
 	}
-	s := newStage(r, to.W, to.H, func(dst, src *video.Frame) error {
+	shown, tiles := controlSide, 1
+	if o.kind() == "face" && o.tiles.n == facePictures {
+		shown, tiles = mapsSide, facePictures
+	}
+	s := newStage(r, to.W, to.H*tiles, func(dst, src *video.Frame) error {
 		p, err := c.next(ctx, src, to)
 		if err == nil {
-			copy(dst.Pix, p[controlSide].Pix)
+			copy(dst.Pix, p[shown].Pix)
 		}
 		return err
 	})

@@ -30,6 +30,8 @@ func (o *convertOptions) flags(f *pflag.FlagSet) {
 	o.clip.flags(f)
 	o.clip.sizeFlag(f)
 	o.clip.controlFlags(f)
+	o.clip.tiles.flags(f)
+	f.BoolVar(&o.clip.labels.densepose, "densepose", false, "the pictures are DensePose's IUV: part in blue, place in red and green")
 	o.sink.flags(f)
 	o.rangeFlags(f)
 }
@@ -74,6 +76,7 @@ draws their looks by --style N, or takes them from a real clip (--style-from).`,
   v2v convert --model model.safetensors --extract edges walk.mp4 -o out.mp4
   v2v convert --model model.safetensors --keypoints json/ dance.mp4 -o out.mp4
   v2v convert --model model.safetensors --palette city.txt labels.mkv -o out.mp4
+  v2v convert --model pose.safetensors --densepose iuv/ --beside openpose/ -o out.mp4
   v2v convert --model model.safetensors frames/ -o out/ --size 256x512
   v2v convert --model model.safetensors -o out.mp4 -- -odd-name.mp4`,
 		Args: cobra.ExactArgs(1),
@@ -85,6 +88,12 @@ draws their looks by --style N, or takes them from a real clip (--style-from).`,
 	o.flags(f)
 	a.jsonFlag(c)
 	return c
+}
+
+// sees lets the clip be read as the model sees it.
+func (o *convertOptions) sees(m *machine) error {
+	o.clip.tiles.n = m.model.Net.Needs().Tiles()
+	return o.clip.tiles.check(o.clip.kind())
 }
 
 // planned is the event that says what convert is about to do.
@@ -115,6 +124,9 @@ func runConvert(ctx context.Context, a *app, o convertOptions, in, out string) (
 		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
+	if err := o.sees(m); err != nil {
+		return err
+	}
 	job, err := a.job(ctx, &o, in, out, m.note(o.clip.kind())...)
 	if err != nil {
 		return err
@@ -132,7 +144,7 @@ func (a *app) job(ctx context.Context, o *convertOptions, in, out string, notes 
 	if err != nil {
 		return nil, err
 	}
-	plan, err := o.sink.plan(out, src.Info(), src.Info().Width, src.Info().Height)
+	plan, err := o.sink.plan(out, src.Info(), src.Info().Width, src.Info().Height/o.clip.tiles.count())
 	if err != nil {
 		return nil, errors.Join(err, src.Close())
 	}

@@ -88,6 +88,8 @@ func (m *machine) generator() *generator {
 
 // Start implements jobs.Generator.
 func (g *generator) Start(ctx context.Context, info video.Info) (w, h int, err error) {
+	whole := info
+	info.Height /= g.m.model.Net.Needs().Tiles()
 	if g.runner == nil || g.m.first != nil && (g.w != info.Width || g.h != info.Height) {
 		first := g.m.first
 		if first != nil && (first.W != info.Width || first.H != info.Height) {
@@ -111,7 +113,7 @@ func (g *generator) Start(ctx context.Context, info video.Info) (w, h int, err e
 			return 0, 0, err
 		}
 	}
-	return g.runner.Start(ctx, info)
+	return g.runner.Start(ctx, whole)
 }
 
 // Generate implements jobs.Generator.

@@ -47,6 +47,8 @@ SINGLE = [
     ("vid2vid_batch", "vid2vid", dict(ngf=2, n_blocks=1, norm="batch", fg=True, fg_labels=[2, 5], **CITY), 24, 40),
     ("vid2vid_instance", "vid2vid", dict(ngf=2, n_downsample=1, n_blocks=2, n_frames=2, norm="instance", no_flow=True, input_nc=5), 10, 14),
     ("vid2vid_running", "vid2vid", dict(ngf=1, n_downsample=2, n_blocks=3, norm_stats="running", input_nc=1), 12, 20),
+    ("resnet_pose", "resnet", dict(ngf=2, n_blocks=1, input_nc=6), 12, 20),
+    ("resnet_face", "resnet", dict(ngf=1, n_blocks=1, input_nc=15), 12, 20),
 ]
 
 # file, options, height and width of the clip, frames, with a first picture
@@ -100,7 +102,7 @@ def single(seed, network, options, h, w):
         return net, g
     net = ready(nets.make(network, options), options, seed)
     see = nets.channels(o) if "label_nc" in o else o["input_nc"]
-    g = dict(labels=picture(see))
+    g = dict(labels=picture(see, 128) if see == 15 else picture(see))  # a face is in [0,1]
     if network == "pix2pixHD_z":
         g["features"] = picture(o["nz"])
         g["final"] = net(value(g["labels"]), value(g["features"])).half()

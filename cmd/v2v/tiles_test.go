@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/v2v/v2v/models"
+	"github.com/v2v/v2v/video"
+	"github.com/v2v/v2v/video/cvimg"
+	"github.com/v2v/v2v/video/labelmap"
+	"github.com/v2v/v2v/video/pose"
+)
+
+const tileW, tileH, tileFrames = 36, 40, 3
+
+// writeClip makes a folder of pictures.
+func writeClip(t *testing.T, dir string, picture func(n int) *video.Frame) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for n := range tileFrames {
+		if err := video.WritePNG(filepath.Join(dir, fmt.Sprintf("%03d.png", n)), picture(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// landmarks are 68 points on curves around the middle.
+func landmarks(n int) string {
+	var s strings.Builder
+	for k := range 68 {
+		a := float64(k) * 2 * math.Pi / 68
+		fmt.Fprintf(&s, "%d,%d\n", tileW/2+n+int(12*math.Cos(a)), tileH/2+int(13*math.Sin(2*a)))
+	}
+	return s.String()
+}
+
+// TestManyChannels: a model of 6 channels sees two clips, one of 15 a drawn
+// face, and both see the same as of a clip that has all pictures below one
+// another.
+func TestManyChannels(t *testing.T) {
+	if err := cvimg.Resize(video.NewFrame(1, 1), video.NewFrame(2, 2)); err != nil {
+		t.Skipf("pictures are resized by OpenCV: %v", err)
+	}
+	t.Chdir(t.TempDir())
+	for name, n := range map[string]int{"pose": 6, "face": 15, "plain": 3} {
+		net := &models.ResNet{InputNC: n, OutputNC: 3, NGF: 2, Norm: "batch"}
+		if err := randomModel(name+".safetensors", "resnet", net); err != nil {
+			t.Fatal(err)
+		}
+	}
+	iuv := func(n int) *video.Frame {
+		f := video.NewFrame(tileW, tileH)
+		for i := tileW * 9; i < tileW*20; i++ {
+			copy(f.Pix[3*i:], []byte{byte(5*i + n), byte(9 * i), byte(1 + i%24)})
+		}
+		return f
+	}
+	drawn := func(n int) *video.Frame {
+		f := video.NewFrame(tileW, tileH)
+		for i := range f.Pix {
+			f.Pix[i] = byte(i * (n + 3))
+		}
+		return f
+	}
+	writeClip(t, "iuv", iuv)
+	writeClip(t, "drawn", drawn)
+	writeClip(t, "poses", func(n int) *video.Frame {
+		f := video.NewFrame(tileW, 2*tileH)
+		own := video.NewFrame(tileW, tileH)
+		if err := labelmap.DensePose(own, iuv(n)); err != nil {
+			t.Fatal(err)
+		}
+		copy(f.Pix, own.Pix)
+		copy(f.Pix[len(own.Pix):], drawn(n).Pix)
+		return f
+	})
+	if err := os.Mkdir("points", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	writeClip(t, "faces", func(n int) *video.Frame {
+		path := fmt.Sprintf("points/%03d.txt", n)
+		if err := os.WriteFile(path, []byte(landmarks(n)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		l, err := pose.ReadLandmarks(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := pose.FaceMaps(l, tileW, tileH)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Packed()
+	})
+	for name, args := range map[string][2]string{
+		"pose": {"--densepose iuv --beside drawn", "--stacked poses"},
+		"face": {"--landmarks points drawn", "--stacked faces"},
+	} {
+		var made [2][]*video.Frame
+		for i, way := range args {
+			out := fmt.Sprintf("%s%d", name, i)
+			words := append([]string{"convert", "--model", name + ".safetensors", "--device", "ref", "-o", out}, strings.Fields(way)...)
+			var stdout, stderr bytes.Buffer
+			if code := run(words, &stdout, &stderr); code != 0 {
+				t.Fatalf("%q: code %d: %s", words, code, stderr.String())
+			}
+			for n := range tileFrames {
+				files, _ := filepath.Glob(out + "/*.png")
+				if len(files) != tileFrames {
+					t.Fatalf("%s has %q", out, files)
+				}
+				f, err := video.ReadImage(files[n])
+				if err != nil || f.W != tileW || f.H != tileH {
+					t.Fatalf("%s: %v, %v", files[n], f, err)
+				}
+				made[i] = append(made[i], f)
+			}
+		}
+		for n := range tileFrames {
+			if !slices.Equal(made[0][n].Pix, made[1][n].Pix) {
+				t.Errorf("%s: frame %d differs", name, n)
+			}
+		}
+		if slices.Equal(made[0][0].Pix, made[0][1].Pix) {
+			t.Errorf("%s: frames are all the same", name)
+		}
+	}
+}
+
+// TestManyChannelsRefuse what does not fit the model, before work starts.
+func TestManyChannelsRefuse(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for name, n := range map[string]int{"pose": 6, "plain": 3} {
+		if err := randomModel(name+".safetensors", "resnet", &models.ResNet{InputNC: n, OutputNC: 3, NGF: 2, Norm: "batch"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	writeClip(t, "clip", func(int) *video.Frame { return video.NewFrame(7, 7) })
+	for args, want := range map[string]string{
+		"convert --model pose.safetensors clip -o x":                               "give --beside CLIP 1 times",
+		"convert --model pose.safetensors clip -o x --beside clip --beside clip":   "give --beside CLIP 1 times",
+		"convert --model pose.safetensors clip -o x --beside clip --stacked":       "exclude one another",
+		"convert --model pose.safetensors clip -o x --stacked":                     "is 7x7, which is no 2 pictures below one another",
+		"convert --model pose.safetensors clip -o x --landmarks clip":              "--landmarks makes 15 channels, but the model sees 6",
+		"convert --model pose.safetensors clip -o x --stacked --extract edges":     "make no others",
+		"convert --model plain.safetensors clip -o x --stacked":                    "this one does not",
+		"batch --model pose.safetensors clip -o x --beside clip":                   "goes with one clip",
+		"convert --model pose.safetensors clip -o x --beside nothing --device ref": "--beside: open",
+	} {
+		var stdout, stderr bytes.Buffer
+		if code := run(strings.Fields(args), &stdout, &stderr); code == 0 || !strings.Contains(stderr.String(), want) {
+			t.Errorf("%s: code %d, %q, want %q", args, code, stderr.String(), want)
+		}
+		if _, err := os.Stat("x"); err == nil {
+			t.Fatalf("%s left x", args)
+		}
+	}
+}
