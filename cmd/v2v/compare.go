@@ -22,6 +22,7 @@ import (
 type compareOptions struct {
 	out     string
 	data    []string
+	held    []string // pictures that training never saw
 	columns int
 	seed    uint64
 	weights string // of an Inception network; "" leaves FID out
@@ -41,9 +42,10 @@ time and parameters, and these figures, means over 64 pictures:
   PSNR       to the nearest training picture, in dB: high means learned by heart
   sharpness  variance of the Laplacian: low means blurred, as compared with real
   likeness   SSIM of two different pictures: higher than real means too few kinds
-The real pictures are looked for where the runs had them. With --inception there
-is FID too, the Frechet distance of up to 256 pictures to as many real ones by
-the features of Inception-v3, whose weights v2v does not bring along.`,
+The real pictures are looked for where the runs had them. With --held there is
+PSNR to the nearest of pictures that training never saw, too, and with --inception
+FID, the Frechet distance of up to 256 pictures to as many real ones by the
+features of Inception-v3, whose weights v2v does not bring along.`,
 		Example: `  v2v compare runs/perceptron runs/mlp runs/deconv runs/gan -o sheet.png
   v2v compare runs/* -o sheet.png --inception pt_inception-2015-12-05-6726825d.pth`,
 		Args: cobra.MinimumNArgs(1),
@@ -52,6 +54,7 @@ the features of Inception-v3, whose weights v2v does not bring along.`,
 	f := c.Flags()
 	f.StringVarP(&o.out, "output", "o", "", "PNG to write")
 	f.StringArrayVar(&o.data, "data", nil, "where the runs' training pictures are now; may be repeated")
+	f.StringArrayVar(&o.held, "held", nil, "pictures, or videos, that training never saw: measure PSNR to them; may be repeated")
 	f.IntVar(&o.columns, "columns", 8, "pictures in a row")
 	f.Uint64Var(&o.seed, "seed", 1, "of the drawn codes")
 	f.StringVar(&o.weights, "inception", "", "weights of Inception-v3, torchvision's or pytorch-fid's: measure FID")
@@ -78,7 +81,8 @@ type entry struct {
 	Parameters int     `json:"parameters,omitempty"`
 	Seconds    float64 `json:"seconds,omitempty"`
 	figures
-	FID *float64 `json:"fid,omitempty"`
+	Held *float64 `json:"held_psnr,omitempty"` // PSNR to the nearest picture that training never saw
+	FID  *float64 `json:"fid,omitempty"`
 
 	shown []*video.Frame
 	curve []train.PastStep // of a run's first entry
@@ -130,11 +134,15 @@ func runCompare(ctx context.Context, a *app, o compareOptions, runs []string) (e
 		return err
 	}
 	defer func() { err = errors.Join(err, fid.close()) }()
+	held, err := o.unseen(ctx, all[0])
+	if err != nil {
+		return err
+	}
 	spread := evenly(len(real), o.columns)
 	entries := []entry{{Network: "real", shown: pick(real, spread), figures: measure(pick(real, evenly(len(real), measuredPictures)), nil)}}
 	for i, c := range all {
 		bar.set(i, len(all), c.c.Model)
-		made, err := o.entries(ctx, dev, c, data, real, spread, fid)
+		made, err := o.entries(ctx, dev, c, data, real, spread, rulers{fid, held})
 		if err != nil {
 			return fmt.Errorf("compare %s: %w", c.past.Dir, err)
 		}
@@ -225,7 +233,7 @@ func (o *compareOptions) pictures(ctx context.Context, a *app, all []*contender)
 
 // entries makes the pictures of a run and measures them: of learned codes, where
 // it has some, and of drawn ones.
-func (o *compareOptions) entries(ctx context.Context, dev engine.Device, c *contender, data *train.PictureData, real []*video.Frame, spread []int, fid *fidMeter) (made []entry, err error) {
+func (o *compareOptions) entries(ctx context.Context, dev engine.Device, c *contender, data *train.PictureData, real []*video.Frame, spread []int, r rulers) (made []entry, err error) {
 	w, err := c.at.Weights()
 	if err != nil {
 		return nil, err
@@ -262,7 +270,7 @@ func (o *compareOptions) entries(ctx context.Context, dev engine.Device, c *cont
 		}
 		e.shown, all = all[:len(shown)], all[len(shown):]
 		e.figures = measure(pick(all, evenly(len(all), measuredPictures)), real)
-		if e.FID, err = fid.of(ctx, all); err != nil {
+		if err := r.measure(ctx, &e, all); err != nil {
 			return err
 		}
 		made = append(made, e)
@@ -272,11 +280,11 @@ func (o *compareOptions) entries(ctx context.Context, dev engine.Device, c *cont
 		if len(learned) != len(real) {
 			return nil, fmt.Errorf("it has learned %d pictures, and the data has %d: it is not what the run was trained on", len(learned), len(real))
 		}
-		if err := add("learned", pick(learned, spread), pick(learned, evenly(len(learned), max(measuredPictures, fid.count())))); err != nil {
+		if err := add("learned", pick(learned, spread), pick(learned, evenly(len(learned), max(measuredPictures, r.fid.count())))); err != nil {
 			return nil, err
 		}
 	}
-	drawn := s.Draw(max(measuredPictures, fid.count()), o.seed)
+	drawn := s.Draw(max(measuredPictures, r.fid.count()), o.seed)
 	return made, add("drawn", drawn[:min(o.columns, len(drawn))], drawn)
 }
 
@@ -326,7 +334,11 @@ func (a *app) printComparison(out string, entries []entry) error {
 	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	head := "network\tcodes\tstep\tparameters\tseconds\tPSNR\tsharpness\tlikeness\t"
-	if entries[len(entries)-1].FID != nil {
+	last := entries[len(entries)-1]
+	if last.Held != nil {
+		head += "held-out PSNR\t"
+	}
+	if last.FID != nil {
 		head += "FID\t"
 	}
 	fmt.Fprintln(w, head)
@@ -336,6 +348,9 @@ func (a *app) printComparison(out string, entries []entry) error {
 			continue
 		}
 		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.0f\t%.2f dB\t%.0f\t%.3f\t", e.title(), e.Codes, e.Step, e.Parameters, e.Seconds, e.PSNR, e.Sharpness, e.Likeness)
+		if e.Held != nil {
+			fmt.Fprintf(w, "%.2f dB\t", *e.Held)
+		}
 		if e.FID != nil {
 			fmt.Fprintf(w, "%.2f\t", *e.FID)
 		}

@@ -1,8 +1,13 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"math"
 
+	"github.com/v2v/v2v/jobs"
+	"github.com/v2v/v2v/models/train"
 	"github.com/v2v/v2v/video"
 	"github.com/v2v/v2v/video/metric"
 )
@@ -31,6 +36,41 @@ func measure(pictures, training []*video.Frame) figures {
 	}
 	f.Likeness = likeness(pick(pictures, evenly(len(pictures), likened)))
 	return f
+}
+
+// rulers are what pictures are measured by where the user asks for it.
+type rulers struct {
+	fid  *fidMeter
+	held []*video.Frame // pictures that training never saw
+}
+
+// measure fills an entry in with the figures of its pictures.
+func (r rulers) measure(ctx context.Context, e *entry, made []*video.Frame) (err error) {
+	if len(r.held) > 0 {
+		var sum float64
+		some := pick(made, evenly(len(made), measuredPictures))
+		for _, p := range some {
+			sum += nearest(p, r.held) / float64(len(some))
+		}
+		e.Held = &sum
+	}
+	e.FID, err = r.fid.of(ctx, made)
+	return err
+}
+
+// unseen reads the held-out pictures, cut as a run's training pictures are.
+func (o *compareOptions) unseen(ctx context.Context, c *contender) (held []*video.Frame, err error) {
+	if len(o.held) == 0 {
+		return nil, nil
+	}
+	data, err := train.OpenPictures(ctx, o.held, train.PictureDataOptions{Size: c.c.Generator.Size, Every: c.c.Every,
+		Open: func(ctx context.Context, path string) (video.Reader, error) { return o.clip.plain(ctx, path) }})
+	if err != nil {
+		return nil, withCode(jobs.ExitUnreadable, fmt.Errorf("--held: %w", err))
+	}
+	defer func() { err = errors.Join(err, data.Close()) }()
+	err = data.Pictures(ctx, func(f *video.Frame) error { held = append(held, f); return nil })
+	return held, err
 }
 
 // nearest is the PSNR to the training picture that is nearest, of equal ones

@@ -57,6 +57,9 @@ func note(e entry, height int) *video.Frame {
 			fmt.Sprintf("%s parameters", thousands(e.Parameters)), fmt.Sprintf("PSNR %.1f dB", e.PSNR)}
 	}
 	lines = append(lines, fmt.Sprintf("sharpness %.0f", e.Sharpness), fmt.Sprintf("likeness %.3f", e.Likeness))
+	if e.Held != nil {
+		lines = append(lines, fmt.Sprintf("held-out %.1f dB", *e.Held))
+	}
 	if e.FID != nil {
 		lines = append(lines, fmt.Sprintf("FID %.1f", *e.FID))
 	}
