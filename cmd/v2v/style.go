@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/pflag"
 
@@ -38,6 +39,16 @@ func (o *styleOptions) check(m *models.Model) error {
 		return usage("--style-from %s: the model holds no encoder", o.from)
 	case o.seed != 0 && encoder == nil && !noise:
 		return usage("--style %d: the model holds no clusters of features and takes no noise", o.seed)
+	}
+	if o.seed == 0 || noise {
+		return nil
+	}
+	counts := make([]float32, m.Net.Needs().Labels)
+	if err := m.Weight(models.ClusterCounts, counts); err != nil {
+		return err
+	}
+	if slices.Max(counts) == 0 {
+		return usage("--style %d: the model holds an encoder, but no clusters of features; give --style-from", o.seed)
 	}
 	return nil
 }

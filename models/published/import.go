@@ -59,6 +59,9 @@ func Import(ctx context.Context, path, out string, o Options) (Imported, error) 
 	for _, p := range at.parts {
 		done.Files = append(done.Files, p.path)
 	}
+	if err := c.withEncoder(at.encoder, &done); err != nil {
+		return Imported{}, err
+	}
 	if err := c.write(ctx, out, &done); err != nil {
 		return Imported{}, err
 	}
@@ -197,7 +200,13 @@ func (c *checkpoint) write(ctx context.Context, out string, done *Imported) erro
 		about.From = append(about.From, strings.ToValidUTF8(filepath.Base(f), "?"))
 	}
 	var ts []weights.Tensor
+	used := 0
 	for _, p := range params {
+		if t, ok := clusterless(p.Name, p.Shape); ok {
+			ts = append(ts, t)
+			continue
+		}
+		used++
 		t := c.tensors[p.Name]
 		if !t.DType.Float() {
 			return fmt.Errorf("importing %s: tensor %q holds %s, not floating point", strings.Join(done.Files, ", "), p.Name, t.DType)
@@ -214,7 +223,7 @@ func (c *checkpoint) write(ctx context.Context, out string, done *Imported) erro
 			return t.of.CopyTo(w, t.Name, typ)
 		}})
 	}
-	done.Dropped = len(c.tensors) - len(params)
+	done.Dropped = len(c.tensors) - used
 	config, err := models.NewConfig(done.Network, done.Net, models.About{Imported: &about})
 	if err != nil {
 		return err

@@ -82,6 +82,10 @@ func TestImportFolders(t *testing.T) {
 	put(t, filepath.Join(dir, "city", "opt.txt"), nvidia)
 	zeros(t, filepath.Join(dir, "hd", "latest_net_G.pth"), "module.", shapesOf(t, smallGlobal).withStatistics())
 	zeros(t, filepath.Join(dir, "hd", "latest_net_E.pth"), "", shapesOf(t, smallE))
+	city, plain := *smallGlobal, *smallGlobal
+	city.Norm, city.NEF, city.DownsE, plain.Norm = "instance", 1, 1, "instance"
+	zeros(t, filepath.Join(dir, "looks", "latest_net_G.pth"), "", shapesOf(t, &plain))
+	zeros(t, filepath.Join(dir, "looks", "latest_net_E.pth"), "module.", shapesOf(t, smallE))
 	zeros(t, filepath.Join(dir, "jz", "iter_500_net_G.safetensors"), "module.", shapesOf(t, smallResNet))
 	put(t, filepath.Join(dir, "jz", "train_opt.txt"), junyanz)
 	zeros(t, filepath.Join(dir, "alone.pth"), "", shapesOf(t, smallResNet))
@@ -96,6 +100,7 @@ func TestImportFolders(t *testing.T) {
 		{"city/latest_net_D.pth", "", &models.Multiscale{InputNC: 39, NDF: 1, Layers: 1, NumD: 1, Norm: "instance"}, "latest_net_D.pth", ""},
 		{"hd", "latest", smallGlobal, "latest_net_G.pth", "label_nc use_instance feat_num features norm_stats output"},
 		{"hd/latest_net_G.pth", "", smallGlobal, "latest_net_G.pth", "label_nc use_instance feat_num features norm_stats output"},
+		{"looks", "", &city, "latest_net_G.pth latest_net_E.pth", "label_nc use_instance feat_num features output"},
 		{"jz", "iter_500", smallResNet, "iter_500_net_G.safetensors", "output"},
 		{"alone.pth", "", smallResNet, "alone.pth", "output"},
 	} {
