@@ -56,6 +56,30 @@ func TestManyChannels(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	writeTiles(t)
+	for name, args := range map[string][2]string{
+		"pose": {"--densepose iuv --beside drawn", "--stacked poses"},
+		"face": {"--landmarks points drawn", "--stacked faces"},
+	} {
+		var made [2][]*video.Frame
+		for i, way := range args {
+			made[i] = converted(t, name+".safetensors", fmt.Sprintf("%s%d", name, i), strings.Fields(way)...)
+		}
+		for n := range tileFrames {
+			if !slices.Equal(made[0][n].Pix, made[1][n].Pix) {
+				t.Errorf("%s: frame %d differs", name, n)
+			}
+		}
+		if slices.Equal(made[0][0].Pix, made[0][1].Pix) {
+			t.Errorf("%s: frames are all the same", name)
+		}
+	}
+}
+
+// writeTiles makes the clips iuv and drawn, and poses and faces of pictures below
+// one another, with the points of the latter.
+func writeTiles(t *testing.T) {
+	t.Helper()
 	iuv := func(n int) *video.Frame {
 		f := video.NewFrame(tileW, tileH)
 		for i := tileW * 9; i < tileW*20; i++ {
@@ -100,39 +124,27 @@ func TestManyChannels(t *testing.T) {
 		}
 		return m.Packed()
 	})
-	for name, args := range map[string][2]string{
-		"pose": {"--densepose iuv --beside drawn", "--stacked poses"},
-		"face": {"--landmarks points drawn", "--stacked faces"},
-	} {
-		var made [2][]*video.Frame
-		for i, way := range args {
-			out := fmt.Sprintf("%s%d", name, i)
-			words := append([]string{"convert", "--model", name + ".safetensors", "--device", "ref", "-o", out}, strings.Fields(way)...)
-			var stdout, stderr bytes.Buffer
-			if code := run(words, &stdout, &stderr); code != 0 {
-				t.Fatalf("%q: code %d: %s", words, code, stderr.String())
-			}
-			for n := range tileFrames {
-				files, _ := filepath.Glob(out + "/*.png")
-				if len(files) != tileFrames {
-					t.Fatalf("%s has %q", out, files)
-				}
-				f, err := video.ReadImage(files[n])
-				if err != nil || f.W != tileW || f.H != tileH {
-					t.Fatalf("%s: %v, %v", files[n], f, err)
-				}
-				made[i] = append(made[i], f)
-			}
-		}
-		for n := range tileFrames {
-			if !slices.Equal(made[0][n].Pix, made[1][n].Pix) {
-				t.Errorf("%s: frame %d differs", name, n)
-			}
-		}
-		if slices.Equal(made[0][0].Pix, made[0][1].Pix) {
-			t.Errorf("%s: frames are all the same", name)
-		}
+}
+
+// converted are the frames that convert makes.
+func converted(t *testing.T, model, out string, args ...string) (made []*video.Frame) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	if code := run(append([]string{"convert", "--model", model, "--device", "ref", "-o", out}, args...), &stdout, &stderr); code != 0 {
+		t.Fatalf("%q: code %d: %s", args, code, stderr.String())
 	}
+	files, _ := filepath.Glob(out + "/*.png")
+	if len(files) != tileFrames {
+		t.Fatalf("%s has %q", out, files)
+	}
+	for _, file := range files {
+		f, err := video.ReadImage(file)
+		if err != nil || f.W != tileW || f.H != tileH {
+			t.Fatalf("%s: %v, %v", file, f, err)
+		}
+		made = append(made, f)
+	}
+	return made
 }
 
 // TestManyChannelsRefuse what does not fit the model, before work starts.

@@ -73,6 +73,18 @@ func cityFolder(t *testing.T, dir, epoch, ext string) {
 	}
 }
 
+// looksFolder saves a generator and its encoder, and gives what import is to make
+// of both.
+func looksFolder(t *testing.T, dir string) models.Network {
+	t.Helper()
+	g := *smallGlobal
+	g.Norm = "instance"
+	zeros(t, filepath.Join(dir, "latest_net_G.pth"), "", shapesOf(t, &g))
+	zeros(t, filepath.Join(dir, "latest_net_E.pth"), "module.", shapesOf(t, smallE))
+	g.NEF, g.DownsE = 1, 1
+	return &g
+}
+
 // TestImportFolders: which files of a folder count, and what lies beside them.
 func TestImportFolders(t *testing.T) {
 	dir := t.TempDir()
@@ -82,10 +94,7 @@ func TestImportFolders(t *testing.T) {
 	put(t, filepath.Join(dir, "city", "opt.txt"), nvidia)
 	zeros(t, filepath.Join(dir, "hd", "latest_net_G.pth"), "module.", shapesOf(t, smallGlobal).withStatistics())
 	zeros(t, filepath.Join(dir, "hd", "latest_net_E.pth"), "", shapesOf(t, smallE))
-	city, plain := *smallGlobal, *smallGlobal
-	city.Norm, city.NEF, city.DownsE, plain.Norm = "instance", 1, 1, "instance"
-	zeros(t, filepath.Join(dir, "looks", "latest_net_G.pth"), "", shapesOf(t, &plain))
-	zeros(t, filepath.Join(dir, "looks", "latest_net_E.pth"), "module.", shapesOf(t, smallE))
+	looks := looksFolder(t, filepath.Join(dir, "looks"))
 	zeros(t, filepath.Join(dir, "jz", "iter_500_net_G.safetensors"), "module.", shapesOf(t, smallResNet))
 	put(t, filepath.Join(dir, "jz", "train_opt.txt"), junyanz)
 	zeros(t, filepath.Join(dir, "alone.pth"), "", shapesOf(t, smallResNet))
@@ -100,7 +109,7 @@ func TestImportFolders(t *testing.T) {
 		{"city/latest_net_D.pth", "", &models.Multiscale{InputNC: 39, NDF: 1, Layers: 1, NumD: 1, Norm: "instance"}, "latest_net_D.pth", ""},
 		{"hd", "latest", smallGlobal, "latest_net_G.pth", "label_nc use_instance feat_num features norm_stats output"},
 		{"hd/latest_net_G.pth", "", smallGlobal, "latest_net_G.pth", "label_nc use_instance feat_num features norm_stats output"},
-		{"looks", "", &city, "latest_net_G.pth latest_net_E.pth", "label_nc use_instance feat_num features output"},
+		{"looks", "", looks, "latest_net_G.pth latest_net_E.pth", "label_nc use_instance feat_num features output"},
 		{"jz", "iter_500", smallResNet, "iter_500_net_G.safetensors", "output"},
 		{"alone.pth", "", smallResNet, "alone.pth", "output"},
 	} {
