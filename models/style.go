@@ -209,8 +209,10 @@ func (s *stylist) pick(p op.Tensor) {
 // cluster is the one that the seed gives to an instance: zeros where its label
 // has none.
 func (s *stylist) cluster(id [3]byte) []float32 {
-	label := int(id[0])
-	n := int(s.counts[label])
+	label, n := int(id[0]), 0
+	if label < len(s.counts) {
+		n = int(s.counts[label])
+	}
 	if n < 1 || n > Clusters {
 		return make([]float32, s.c)
 	}

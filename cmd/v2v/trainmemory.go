@@ -71,10 +71,11 @@ func (s *session) fit(ctx context.Context) (train.Vid2VidConfig, error) {
 	if err != nil {
 		return v, usage("--memory-limit %s: %w; a smaller ngf, batch or n_scales_spatial takes less", s.o.memory.String(), err)
 	}
-	if small.Chunk == v.Chunk && small.Height == v.Height {
-		return v, nil
-	}
 	var said []string
+	if small.Recompute != v.Recompute {
+		s.c.Recompute = true
+		said = append(said, "activations made again, not kept (recompute)")
+	}
 	if small.Chunk != v.Chunk {
 		said = append(said, fmt.Sprintf("chunk %d instead of %d", small.Chunk, v.Chunk))
 	}
@@ -94,6 +95,9 @@ func (s *session) fit(ctx context.Context) (train.Vid2VidConfig, error) {
 		if err := s.read(ctx); err != nil {
 			return v, err
 		}
+	}
+	if len(said) == 0 {
+		return v, nil
 	}
 	s.a.say("to fit into %s: %s", s.o.memory.String(), strings.Join(said, ", "))
 	v, _ = s.settled()

@@ -215,6 +215,9 @@ func (g vid2vidGraphs) finish(b *nn.Builder, t *terms, params []nn.Param, optimi
 	if err != nil {
 		return nil, err
 	}
+	if g.c.Recompute {
+		engine.Recompute(p)
+	}
 	return &step{prog: p, params: b.Params(), learned: all, losses: t.names, extra: len(extra)}, nil
 }
 

@@ -44,11 +44,12 @@ func TestVid2VidChunkEqualsPyTorch(t *testing.T) {
 	for name, c := range map[string]struct {
 		frames, least int
 		prefix        string
-	}{"through time": {2, 100, "g/"}, "not through time": {1, 10, "once/"}} {
+		recompute     bool
+	}{"through time": {2, 100, "g/", false}, "made again": {2, 100, "g/", true}, "not through time": {1, 10, "once/", false}} {
 		t.Run(name, func(t *testing.T) {
 			eachDevice(t, func(t *testing.T, d engine.Device) {
 				config := goldenVid2Vid("")
-				config.Chunk, config.Backpropagate = 2, c.frames
+				config.Chunk, config.Backpropagate, config.Recompute = 2, c.frames, c.recompute
 				v, err := NewVid2Vid(d, config)
 				if err != nil {
 					t.Fatal(err)

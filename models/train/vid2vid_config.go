@@ -35,6 +35,9 @@ type Vid2VidConfig struct {
 	// Accumulate is of how many chunks the gradients are averaged before the
 	// weights move; 0 is 1.
 	Accumulate int `toml:"accumulate,omitempty"`
+	// Recompute makes activations again where their gradients are wanted,
+	// instead of keeping them: less memory, a little more time, the same numbers.
+	Recompute bool `toml:"recompute,omitempty"`
 	// EMA makes the model a mean of the generator's weights: 0.999 over about
 	// the last thousand steps; 0 for the last weights.
 	EMA float32 `toml:"ema,omitempty"`

@@ -98,8 +98,9 @@ func planned(p *engine.Program, bound map[string]int) int {
 	return arena
 }
 
-// Fit is the configuration with a chunk that is halved until training on clips of
-// so many frames fits into limit bytes, and then with smaller samples.
+// Fit is the configuration that makes activations again where training on clips of
+// so many frames does not fit into limit bytes otherwise, then with a chunk that
+// is halved until it does, and then with smaller samples.
 func (c Vid2VidConfig) Fit(limit int64, frames int) (Vid2VidConfig, error) {
 	stride, h, w := c.Generator.Needs().Stride, c.Height, c.Width
 	h, w = max(stride, h/8/stride*stride), max(stride, w/8/stride*stride) // an eighth less at a time
@@ -110,6 +111,9 @@ func (c Vid2VidConfig) Fit(limit int64, frames int) (Vid2VidConfig, error) {
 			return c, err
 		case n <= limit:
 			return fit, nil
+		case !fit.Recompute:
+			fit.Recompute = true
+			continue
 		case fit.chunk() > 1:
 			fit.Chunk = fit.chunk() / 2
 			fit.Backpropagate = min(fit.Backpropagate, fit.Chunk)

@@ -56,7 +56,7 @@ func TestMemoryPlans(t *testing.T) {
 	}
 }
 
-// TestFit: the chunk goes first, then the size, then the patience.
+// TestFit: what was kept goes first, then the chunk, then the size, then the patience.
 func TestFit(t *testing.T) {
 	c := tinyVid2Vid()
 	c.Generator.NGF, c.Generator.Blocks, c.D.NumD, c.D.Layers = 2, 1, 1, 1
@@ -72,21 +72,42 @@ func TestFit(t *testing.T) {
 	}
 	for name, want := range map[string]func(*Vid2VidConfig){
 		"as it is": func(*Vid2VidConfig) {},
-		"half":     func(c *Vid2VidConfig) { c.Chunk, c.Backpropagate = 2, 2 },
-		"one":      func(c *Vid2VidConfig) { c.Chunk, c.Backpropagate = 1, 1 },
-		"smaller":  func(c *Vid2VidConfig) { c.Chunk, c.Backpropagate, c.Height, c.Width = 1, 1, 44, 56 },
+		"again":    func(c *Vid2VidConfig) { c.Recompute = true },
+		"half":     func(c *Vid2VidConfig) { c.Recompute, c.Chunk, c.Backpropagate = true, 2, 2 },
+		"one":      func(c *Vid2VidConfig) { c.Recompute, c.Chunk, c.Backpropagate = true, 1, 1 },
+		"smaller":  func(c *Vid2VidConfig) { c.Recompute, c.Chunk, c.Backpropagate, c.Height, c.Width = true, 1, 1, 44, 56 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			limit := at(want)
 			got, err := c.Fit(limit, 4)
 			own := c
 			want(&own)
-			if err != nil || got.Chunk != own.Chunk || got.Backpropagate != own.Backpropagate || got.Height != own.Height || got.Width != own.Width {
+			if err != nil || got.Recompute != own.Recompute || got.Chunk != own.Chunk || got.Backpropagate != own.Backpropagate || got.Height != own.Height || got.Width != own.Width {
 				t.Errorf("chunk %d, n_frames_bp %d, %dx%d: %v", got.Chunk, got.Backpropagate, got.Height, got.Width, err)
 			}
 		})
 	}
 	if _, err := c.Fit(besides, 4); !errors.Is(err, ErrMemory) {
 		t.Errorf("nothing fits, and %v", err)
+	}
+}
+
+// TestRecomputeTakesLess: of a step's memory a good part is what can be made again.
+func TestRecomputeTakesLess(t *testing.T) {
+	c := tinyVid2Vid()
+	c.Generator.NGF, c.Generator.Blocks, c.Height, c.Width, c.Chunk, c.Backpropagate = 8, 4, 64, 64, 2, 2
+	kept, err := c.Memory(4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Recompute = true
+	again, err := c.Memory(4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if part := float64(again-besides) / float64(kept-besides); !(part < 0.9) {
+		t.Errorf("%.2f of the memory, want less than 0.9", part)
+	} else {
+		t.Logf("%.2f of the memory", part)
 	}
 }
