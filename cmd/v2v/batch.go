@@ -95,8 +95,10 @@ func (o *batchOptions) plan(ctx context.Context, m *machine, inputs []string) (*
 		return nil, err
 	}
 	rest := slices.Clone(o.sink.enc)
-	if beside != "" {
-		rest = append(rest, beside)
+	for _, more := range []string{beside, o.model.from, o.model.steady.String()} {
+		if more != "" {
+			rest = append(rest, more)
+		}
 	}
 	return jobs.MakePlan(ctx, jobs.PlanOptions{
 		Inputs: inputs, OutDir: o.out, Ext: o.format, Folders: o.format == "png",
@@ -113,6 +115,7 @@ func runBatch(ctx context.Context, a *app, o batchOptions, inputs []string) (err
 	if err := o.check(); err != nil {
 		return err
 	}
+	o.model.clips, o.model.start = o.clip, o.start
 	m, err := o.model.open()
 	if err != nil {
 		return err

@@ -18,12 +18,19 @@ import (
 type modelOptions struct {
 	path   string
 	first  string
+	from   string // where first frames are read
+	steady stabilise
 	device deviceOptions
+
+	clips clipOptions // how clips of first frames are read
+	start int         // their first frame
 }
 
 func (o *modelOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.path, "model", "", "model file")
 	f.StringVar(&o.first, "first", "", "picture taken as the frame before the first one")
+	f.StringVar(&o.from, "first-from", "", "go on from the first frames of: a real CLIP, or one\nof its name in a FOLDER; input, with --extract;\nzeros, which is nothing (default the model's image\nnetwork, or nothing)")
+	f.Var(&o.steady, "stabilise", "for long clips, with commas between:\nevery=N  begin anew every N frames, as at the start\ncuts     begin anew at scene cuts\nfloor=X  lower bound of the mask, 0 to 1: what is\n         new in each pixel; older errors die out")
 	o.device.flags(f)
 }
 
@@ -40,6 +47,9 @@ func (o modelOptions) open() (*machine, error) {
 	var err error
 	if m.model, err = openModel(o.path); err != nil {
 		return nil, err
+	}
+	if err := o.checkFirst(m.model.Net.Needs()); err != nil {
+		return nil, errors.Join(err, m.Close())
 	}
 	if o.first != "" {
 		if m.first, err = video.ReadImage(o.first); err != nil {
@@ -74,12 +84,17 @@ type generator struct {
 	m      *machine
 	runner *models.Runner
 	w, h   int // of the picture that runner was made with
+	seeds  *seeder
 }
 
 func (m *machine) generator() *generator { return &generator{m: m} }
 
 // Start implements jobs.Generator.
 func (g *generator) Start(ctx context.Context, info video.Info) (w, h int, err error) {
+	g.seeds.close()
+	if g.seeds, err = g.m.seeder(info); err != nil {
+		return 0, 0, err
+	}
 	if g.runner == nil || g.m.first != nil && (g.w != info.Width || g.h != info.Height) {
 		first := g.m.first
 		if first != nil && (first.W != info.Width || first.H != info.Height) {
@@ -88,10 +103,10 @@ func (g *generator) Start(ctx context.Context, info video.Info) (w, h int, err e
 				return 0, 0, fmt.Errorf("--first: %w", err)
 			}
 		}
-		if err := g.Close(); err != nil {
+		if err := g.stop(); err != nil {
 			return 0, 0, err
 		}
-		g.runner = models.NewRunner(g.m.dev, g.m.model, models.RunOptions{Precision: g.m.o.device.precision, First: first})
+		g.runner = models.NewRunner(g.m.dev, g.m.model, g.runOptions(first))
 		g.w, g.h = info.Width, info.Height
 	}
 	return g.runner.Start(ctx, info)
@@ -104,6 +119,11 @@ func (g *generator) Generate(ctx context.Context, src, dst *video.Frame) error {
 
 // Close implements jobs.Generator.
 func (g *generator) Close() error {
+	g.seeds.close()
+	return g.stop()
+}
+
+func (g *generator) stop() error {
 	if g.runner == nil {
 		return nil
 	}
