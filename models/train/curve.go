@@ -92,11 +92,16 @@ func (c *Curve) parse(text []byte) error {
 // name a step that the metrics hold.
 func (c *Curve) mark(log string) {
 	last := c.Steps[len(c.Steps)-1].Step
+	frames := "" // of a sample; samples grow
 	for line := range strings.Lines(log) {
 		f := logFields(line)
 		step, err := strconv.Atoi(f["step"])
 		warning := f["level"] == "WARN" || f["level"] == "ERROR"
 		stage := strings.HasPrefix(f["msg"], "stage")
+		if f["msg"] == "epoch" && f["frames"] != frames {
+			stage, frames = frames != "", f["frames"]
+			f["msg"] = "samples of " + frames + " frames"
+		}
 		if err != nil || step > last || !warning && !stage {
 			continue
 		}

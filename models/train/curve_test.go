@@ -27,6 +27,9 @@ func TestReadCurve(t *testing.T) {
 	var log bytes.Buffer
 	l := slog.New(slog.NewTextHandler(&log, nil))
 	l.Info("started", "step", 0)
+	l.Info("epoch", "step", 0, "number", 0, "frames", 4)
+	l.Info("epoch", "step", 1, "number", 1, "frames", 4)
+	l.Info("epoch", "step", 1, "number", 2, "frames", 8)
 	l.Info("stage", "step", 2, "stage", 1)
 	l.Warn("D wins: its accuracy is 0.99", "step", 3)
 	l.Warn("D wins: its accuracy is 0.99", "step", 3) // taken again after a resume
@@ -44,7 +47,7 @@ func TestReadCurve(t *testing.T) {
 		Keys: []string{"Z", "A", "DT_real"},
 		Steps: []CurveStep{{1, 0.5, map[string]float64{"Z": 1, "A": 2}}, {2, 0.5, map[string]float64{"Z": 1, "A": 2, "DT_real": 7}},
 			{3, 0.25, map[string]float64{"A": 2}}},
-		Marks: []Mark{{2, "stage 1", false}, {3, "D wins: its accuracy is 0.99", true}},
+		Marks: []Mark{{1, "samples of 8 frames", false}, {2, "stage 1", false}, {3, "D wins: its accuracy is 0.99", true}},
 	}
 	if d := cmp.Diff(want, c); d != "" {
 		t.Error(d)
