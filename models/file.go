@@ -21,6 +21,7 @@ import (
 type Model struct {
 	Config Config
 	Net    Network
+	First  Network // makes the first frames of a clip; nil where there is none
 	file   *weights.File
 }
 
@@ -51,6 +52,23 @@ func (m *Model) read() error {
 	params, err := Parameters(m.Net)
 	if err != nil {
 		return err
+	}
+	if m.Config.First == nil {
+		return m.matches(params)
+	}
+	if m.First, err = m.Config.First.decode(); err != nil {
+		return fmt.Errorf("first frames: %w", err)
+	}
+	if err := firstFits(m.Net, m.First); err != nil {
+		return err
+	}
+	first, err := Parameters(m.First)
+	if err != nil {
+		return err
+	}
+	for _, p := range first {
+		p.Name = firstPrefix + p.Name
+		params = append(params, p)
 	}
 	return m.matches(params)
 }

@@ -136,6 +136,9 @@ type Config struct {
 	Network string          `json:"network"`
 	Options json.RawMessage `json:"options"`
 	About   About           `json:"about"`
+	// First is the image network that makes the first frames; its weights'
+	// names begin with "first.".
+	First *Config `json:"first,omitempty"`
 }
 
 // About is what is worth knowing of a model's making; nothing depends on it.

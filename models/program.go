@@ -27,6 +27,11 @@ func at(name string, level int) string {
 // a discriminator or an encoder has a float input labels and outputs score0.. or
 // final.
 func GeneratorProgram(net Network, batch, h, w int) (*engine.Program, error) {
+	return generatorProgram(net, batch, h, w, 0)
+}
+
+// generatorProgram hallucinates a share of every pixel at least.
+func generatorProgram(net Network, batch, h, w int, floor float32) (*engine.Program, error) {
 	n := net.Needs()
 	if n.Role != "" {
 		return tensorProgram(net, batch, h, w)
@@ -38,6 +43,12 @@ func GeneratorProgram(net Network, batch, h, w int) (*engine.Program, error) {
 	out := net.Build(b, n.inputs(b, batch, h, w))
 	src := source(b)
 	for level, o := range append([]Outputs{out}, out.Coarse...) {
+		switch {
+		case floor > 0 && o.Mask == nil:
+			return nil, fmt.Errorf("the network warps nothing: it has no mask to set a floor to")
+		case floor > 0: // raw*m + warped*(1-m) with floor + (1-floor)*m for m
+			o.Final = b.Add(b.Scale(o.Final, 1-floor, 0), b.Scale(o.Raw, floor, 0))
+		}
 		src.Outputs = append(src.Outputs, scaleOutputs(b, o, level, h, w)...)
 	}
 	if err := b.Err(); err != nil {

@@ -7,7 +7,6 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/v2v/v2v/models/engine"
-	"github.com/v2v/v2v/models/op"
 	"github.com/v2v/v2v/video"
 )
 
@@ -20,6 +19,13 @@ type RunOptions struct {
 	First *video.Frame
 	// Style says what a network that wants features is given.
 	Style Style
+	// Seed makes frame t of a clip, one of the first that the network looks
+	// back at: it goes on from them. Nil leaves them to the model's image
+	// network, and where there is none to the network itself.
+	Seed func(ctx context.Context, t int, dst *video.Frame) error
+	// Blank starts from nothing although the model has an image network.
+	Blank  bool
+	Steady Steady
 }
 
 // Runner turns the control frames of a clip into generated frames, one for
@@ -36,7 +42,11 @@ type Runner struct {
 	labels []engine.Buffer // ring of Window control pictures, uint8, the tiles of each one after another
 	prev   []ring          // by level, the finest first
 	style  *stylist        // nil where the network wants no features
-	t      int             // frames generated in this clip
+	still  *still          // makes first frames; nil where it is not needed now
+	cuts   cutter
+	t      int // frames generated in this clip
+	began  int // frame that the network began anew with
+	shown  int // first frame that the window may show
 }
 
 // ring holds the Past+1 last frames of a scale, float32: those the next frame
@@ -53,7 +63,13 @@ func NewRunner(dev engine.Device, m *Model, o RunOptions) *Runner {
 // output is as large as the input, or as one of its tiles where a control
 // picture consists of several.
 func (r *Runner) Start(ctx context.Context, info video.Info) (w, h int, err error) {
-	r.t = 0
+	r.t, r.began, r.shown, r.cuts = 0, 0, 0, cutter{levels: cutLevels}
+	if r.needs.Labels > 0 {
+		r.cuts.levels = 0
+	}
+	if err := r.o.Steady.validate(); err != nil {
+		return 0, 0, err
+	}
 	if n := r.needs.Tiles(); info.Height%n != 0 {
 		return 0, 0, fmt.Errorf("control pictures are %dx%d, but network %s sees %d below one another", info.Width, info.Height, r.model.Config.Network, n)
 	}
@@ -76,7 +92,7 @@ func (r *Runner) compile(h, w int) error {
 	if err := r.needs.pictures(); err != nil {
 		return err
 	}
-	p, err := GeneratorProgram(r.model.Net, 1, h, w)
+	p, err := generatorProgram(r.model.Net, 1, h, w, r.o.Steady.Floor)
 	if err != nil {
 		return err
 	}
@@ -130,30 +146,14 @@ func (r *Runner) seed() error {
 	switch {
 	case r.needs.Past == 0 && f != nil:
 		return fmt.Errorf("a first frame is given, but network %s looks back at none", r.model.Config.Network)
+	case r.needs.Past == 0 && (r.o.Seed != nil || r.o.Steady != (Steady{})):
+		return fmt.Errorf("network %s looks back at no frames: it needs no first ones and does not drift", r.model.Config.Network)
 	case r.needs.Past == 0:
 		return nil
 	case f != nil && (f.W != r.w || f.H != r.h):
 		return fmt.Errorf("the first frame is %dx%d, the clip %dx%d: give them one size", f.W, f.H, r.w, r.h)
 	}
-	shape := r.prev[0][0].Shape()
-	img := op.Tensor{Shape: shape, F: make([]float32, shape.TotalSize())}
-	if f != nil {
-		picture := op.Tensor{Shape: tensor.Shape{1, f.H, f.W, 3}, B: f.Pix}
-		op.FromBytes{OutH: shape[2], OutW: shape[3]}.Do([]op.Tensor{picture}, img)
-	}
-	for level, ring := range r.prev {
-		if level > 0 {
-			half := op.Tensor{Shape: ring[0].Shape(), F: make([]float32, ring[0].Shape().TotalSize())}
-			pooling.Do([]op.Tensor{img}, half)
-			img = half
-		}
-		for _, b := range ring {
-			if err := b.Write(img.F); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return r.remember(r.picture(f), func(ring ring) []engine.Buffer { return ring })
 }
 
 // Generate fills dst from src, both of the size given to Start.
@@ -167,11 +167,17 @@ func (r *Runner) Generate(ctx context.Context, src, dst *video.Frame) error {
 	if err := r.known(src); err != nil {
 		return err
 	}
+	if err := r.renew(src); err != nil {
+		return err
+	}
 	if err := r.push(src); err != nil {
 		return err
 	}
 	if err := r.style.next(ctx, src); err != nil {
 		return err
+	}
+	if r.seeded() {
+		return r.seedFrame(ctx, src, dst)
 	}
 	if err := r.bindFrames(); err != nil {
 		return err
@@ -180,11 +186,11 @@ func (r *Runner) Generate(ctx context.Context, src, dst *video.Frame) error {
 		return err
 	}
 	picture := r.output("final_rgb")
-	if raw := r.output("raw_rgb"); raw != nil && r.t == 0 && r.o.First == nil {
+	if raw := r.output("raw_rgb"); raw != nil && r.age() == 0 && r.o.First == nil {
 		// There was nothing to warp: the first frame is the raw one.
 		picture = raw
 		for level, ring := range r.prev {
-			if err := copyBuffer(ring.at(0), r.output(at("raw", level))); err != nil {
+			if err := copyBuffer(ring.at(r.t), r.output(at("raw", level))); err != nil {
 				return err
 			}
 		}
@@ -245,7 +251,8 @@ func copyBuffer(dst, src engine.Buffer) error {
 }
 
 // push uploads a control picture and points the window at the last ones; at
-// the start of a clip the first picture stands for those before it.
+// the start of a clip, or of a scene, the first picture stands for those before
+// it.
 func (r *Runner) push(src *video.Frame) error {
 	n, tiles, size := r.needs.Window, r.needs.Tiles(), 3*r.h*r.w
 	for tile := range tiles {
@@ -253,7 +260,7 @@ func (r *Runner) push(src *video.Frame) error {
 			return err
 		}
 		for i := range n {
-			if err := r.exe.Bind(at(fmt.Sprintf("label%d", i), tile), r.labels[max(0, r.t-n+1+i)%n*tiles+tile]); err != nil {
+			if err := r.exe.Bind(at(fmt.Sprintf("label%d", i), tile), r.labels[max(r.shown, r.t-n+1+i)%n*tiles+tile]); err != nil {
 				return err
 			}
 		}
@@ -281,6 +288,7 @@ func (r *Runner) release() error {
 	if r.exe != nil {
 		keep(r.exe.Close())
 	}
+	keep(r.dropStill())
 	for _, buffers := range append(r.prev, r.labels) {
 		for _, b := range buffers {
 			keep(b.Close())

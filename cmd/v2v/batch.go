@@ -99,11 +99,10 @@ func (o *batchOptions) plan(ctx context.Context, m *machine, inputs []string) (*
 		return nil, err
 	}
 	rest := slices.Clone(o.sink.enc)
-	if style != "" {
-		rest = append(rest, style)
-	}
-	if beside != "" {
-		rest = append(rest, beside)
+	for _, more := range []string{style, beside, o.model.from, o.model.steady.String()} {
+		if more != "" {
+			rest = append(rest, more)
+		}
 	}
 	return jobs.MakePlan(ctx, jobs.PlanOptions{
 		Inputs: inputs, OutDir: o.out, Ext: o.format, Folders: o.format == "png",
@@ -121,6 +120,7 @@ func runBatch(ctx context.Context, a *app, o batchOptions, inputs []string) (err
 	if err := errors.Join(o.check(), o.model.style.wholeClip(false)); err != nil {
 		return err
 	}
+	o.model.clips, o.model.start = o.clip, o.start
 	m, err := o.model.open()
 	if err != nil {
 		return err

@@ -26,7 +26,7 @@ type benchOptions struct {
 	model, arch string
 	options     map[string]any // of the architecture, by the names of a model file; only those given
 	size        size
-	train       bool
+	train, step bool
 	device      deviceOptions
 	runs        int
 	profile     bool
@@ -56,7 +56,8 @@ func newBench(a *app) *cobra.Command {
 		Use:   "bench (--model MODEL | --arch NETWORK)",
 		Short: "Measure how fast a network runs or trains on this machine",
 		Long: `Runs a network on random pictures, warmed up, and prints the median time of a
-frame; or, with --train, of a step: forward, L1 loss and backward.`,
+frame; or, with --train, of a step: forward, L1 loss and backward; or, with
+--step, of vid2vid's whole step with discriminators as wide as --ngf.`,
 		Example: `  v2v bench --arch composite --ngf 64 --size 256x256
   v2v bench --arch composite --ngf 32 --size 128x128 --train
   v2v bench --arch unet --norm instance
@@ -72,6 +73,9 @@ frame; or, with --train, of a step: forward, L1 loss and backward.`,
 					}
 				}
 			}
+			if o.step {
+				return o.timeSteps(c.Context(), a)
+			}
 			return runBench(c.Context(), a, o)
 		},
 	}
@@ -85,6 +89,7 @@ frame; or, with --train, of a step: forward, L1 loss and backward.`,
 	f.String("norm", "batch", "batch or instance, with --arch")
 	f.Var(&o.size, "size", "height x width of the pictures")
 	f.BoolVar(&o.train, "train", false, "measure a training step")
+	f.BoolVar(&o.step, "step", false, "measure a full step of vid2vid: G, D, D_T, all losses, Adam")
 	f.IntVarP(&o.runs, "runs", "n", leastRuns, "how many runs the median is of, 5 or more")
 	f.BoolVar(&o.profile, "profile", false, "list what the time goes into, on stderr")
 	o.device.flags(f)
@@ -354,6 +359,10 @@ func (a *app) printBench(r benchReport) error {
 	ms, unit := r.PerFrame, "ms/frame"
 	if r.PerStep > 0 {
 		ms, unit = r.PerStep, "ms/step"
+	}
+	if r.GFLOP == 0 {
+		_, err := fmt.Fprintf(a.out, "%s %s on %s: %.1f %s, peak memory %.0f MB\n", r.Name, r.Size, r.Device, ms, unit, r.PeakRSS)
+		return err
 	}
 	_, err := fmt.Fprintf(a.out, "%s %s on %s: %.1f %s, %.1f GFLOP/s, peak memory %.0f MB\n",
 		r.Name, r.Size, r.Device, ms, unit, r.GFLOPS, r.PeakRSS)

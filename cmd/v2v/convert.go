@@ -49,6 +49,9 @@ func (o *convertOptions) check() error {
 	case o.start < 0 || o.frames < 0:
 		return usage("--start %d --frames %d: give numbers from 0 up", o.start, o.frames)
 	}
+	if o.model.from == fromInput && o.clip.extract == "" {
+		return usage("--first-from input: the input holds control pictures; give a real clip, or --extract")
+	}
 	return o.clip.check()
 }
 
@@ -119,6 +122,7 @@ func runConvert(ctx context.Context, a *app, o convertOptions, in, out string) (
 	if err := o.model.style.wholeClip(o.start == 0); err != nil {
 		return err
 	}
+	o.model.clips, o.model.start = o.clip, o.start
 	m, err := o.model.open()
 	if err != nil {
 		return err

@@ -20,10 +20,10 @@
 // holds the one map). root.go makes the commands, fills flags from V2V_*, and
 // owns stdout, stderr and the log. Each command has a file: prepare.go,
 // train.go, convert.go, batch.go, eval.go, flow.go, import.go, export.go,
-// sample.go, compare.go, info.go, devices.go, bench.go, version.go. They share
-// how clips are opened (clip.go, stage.go), written (sink.go), how a model and
-// a device are (device.go, generator.go), and how progress is shown
-// (progress.go).
+// sample.go, compare.go, plot.go, info.go, devices.go, bench.go, version.go.
+// They share how clips are opened (clip.go, stage.go), written (sink.go), how a
+// model and a device are (device.go, generator.go), where first frames come from
+// (firstframe.go), and how progress is shown (progress.go).
 //
 // # One frame
 //

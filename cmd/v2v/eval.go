@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +16,7 @@ type evalOptions struct {
 	fake, real, mask string
 	mean             string // clips whose mean frame is the baseline
 	sheet, control   string
-	every            int
+	every, by        int
 	clip             clipOptions
 }
 
@@ -41,6 +40,7 @@ type clipScores struct {
 	Name   string `json:"name"`
 	Frames int    `json:"frames"` // measured
 	scores
+	By []stretch `json:"by,omitempty"` // means by --by frames
 }
 
 // evalReport is what eval prints with --json: the mean over clips, also under
@@ -60,10 +60,11 @@ func newEval(a *app) *cobra.Command {
 		Long: `Measures PSNR and SSIM of generated frames against real ones, and the temporal
 warping error of both: how much a frame differs from the one before, moved along
 the flow of the real clip, where nothing is hidden. With a mask, PSNR is measured
-inside it too; chroma PSNR is of colour without brightness. A PATH is a video, a folder of pictures, or a folder of clips,
-which are matched by name.`,
+inside it too; chroma PSNR is of colour without brightness. A PATH is a video,
+a folder of pictures, or a folder of clips, which are matched by name.`,
 		Example: `  v2v eval --fake out.mp4 --real real.mp4
-  v2v eval --fake out/ --real data/test_B --mask mog2 --json`,
+  v2v eval --fake out/ --real data/test_B --mask mog2 --json
+  v2v eval --fake long.mp4 --real real.mp4 --by 100`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runEval(c.Context(), a, o) },
 	}
@@ -75,6 +76,7 @@ which are matched by name.`,
 	f.StringVar(&o.sheet, "sheet", "", "PNG with moments of the generated and the real clip side by side")
 	f.StringVar(&o.control, "control", "", "control clip, a column of the sheet")
 	f.IntVar(&o.every, "every", 1, "measure every so many frames only")
+	f.IntVar(&o.by, "by", 0, "tell how a clip goes on, by so many frames")
 	o.clip.flags(f)
 	a.jsonFlag(c)
 	return c
@@ -83,6 +85,9 @@ which are matched by name.`,
 func runEval(ctx context.Context, a *app, o evalOptions) (err error) {
 	if o.every < 1 {
 		return usage("--every %d: give 1 or more", o.every)
+	}
+	if o.by < 0 {
+		return usage("--by %d: give a number of frames", o.by)
 	}
 	if err := o.clip.check(); err != nil {
 		return err
@@ -142,7 +147,11 @@ func (o evalOptions) score(ctx context.Context, p pair, e flow.Estimator, baseli
 	if m.err != nil {
 		return s, m.err
 	}
-	return clipScores{p.name, m.frames, m.scores()}, nil
+	s = clipScores{Name: p.name, Frames: m.frames, scores: m.scores()}
+	if o.by > 0 {
+		s.By = stretches(m.each, o.by)
+	}
+	return s, nil
 }
 
 func mean(clips []clipScores) scores {
@@ -176,38 +185,4 @@ func meanOf(clips []clipScores, of func(scores) *float64) *float64 {
 	}
 	sum /= float64(n)
 	return &sum
-}
-
-func (a *app) printScores(r evalReport) error {
-	if a.json {
-		return a.event(r)
-	}
-	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "clip\tframes\tPSNR\tSSIM\twarp error\tof the real clip\tforeground PSNR\tchroma PSNR\t")
-	row := func(name string, frames int, s scores) {
-		inside := "-"
-		if s.Foreground != nil {
-			inside = fmt.Sprintf("%.2f dB", *s.Foreground)
-		}
-		fmt.Fprintf(w, "%s\t%d\t%.2f dB\t%.4f\t%.6f\t%.6f\t%s\t%.2f dB\t\n", quoted(name), frames, s.PSNR, s.SSIM, s.Warp, s.RealWarp, inside, s.Chroma)
-	}
-	frames := 0
-	for _, c := range r.Clips {
-		row(c.Name, c.Frames, c.scores)
-		frames += c.Frames
-	}
-	if len(r.Clips) > 1 {
-		row("mean", frames, r.Mean)
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if m := r.Mean.MeanFrame; m != nil {
-		line := fmt.Sprintf("mean frame: PSNR %.2f dB", *m)
-		if f := r.Mean.MeanFrameForeground; f != nil {
-			line += fmt.Sprintf(", in the foreground %.2f dB", *f)
-		}
-		fmt.Fprintln(a.out, line)
-	}
-	return nil
 }

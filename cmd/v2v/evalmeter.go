@@ -31,6 +31,7 @@ type evalMeter struct {
 	foreground            float64
 	fakeWarp, realWarp    float64
 	mean, meanInside      float64 // PSNR of the baseline
+	each                  []frameScore
 	err                   error
 }
 
@@ -150,6 +151,8 @@ func (m *evalMeter) measure(ctx context.Context, fake, real *video.Frame, mask [
 			m.fakeWarp += m.warp.Result(0).Mean
 			m.realWarp += m.warp.Result(1).Mean
 			m.pairs++
+			last := &m.each[len(m.each)-1]
+			last.paired, last.warp, last.realWarp = true, m.warp.Result(0).Mean, m.warp.Result(1).Mean
 		}
 	}
 	if (m.n+1)%m.every != 0 {
@@ -176,6 +179,7 @@ func (m *evalMeter) compare(fake, real *video.Frame, mask []*video.Frame) error 
 	m.ssim += s
 	m.chroma += min(c, maxPSNR)
 	m.frames++
+	m.each = append(m.each, frameScore{n: m.n, psnr: min(p, maxPSNR)})
 	if m.baseline != nil {
 		if p, err = metric.PSNR(m.baseline, real, nil); err != nil {
 			return err

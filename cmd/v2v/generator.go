@@ -19,13 +19,20 @@ type modelOptions struct {
 	path   string
 	first  string
 	style  styleOptions
+	from   string // where first frames are read
+	steady stabilise
 	device deviceOptions
+
+	clips clipOptions // how clips of first frames are read
+	start int         // their first frame
 }
 
 func (o *modelOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.path, "model", "", "model file")
 	f.StringVar(&o.first, "first", "", "picture taken as the frame before the first one")
 	o.style.flags(f)
+	f.StringVar(&o.from, "first-from", "", "go on from the first frames of: a real CLIP, or one\nof its name in a FOLDER; input, with --extract;\nzeros, which is nothing (default the model's image\nnetwork, or nothing)")
+	f.Var(&o.steady, "stabilise", "for long clips, with commas between:\nevery=N  begin anew every N frames, as at the start\ncuts     begin anew at scene cuts\nfloor=X  lower bound of the mask, 0 to 1: what is\n         new in each pixel; older errors die out")
 	o.device.flags(f)
 }
 
@@ -43,7 +50,7 @@ func (o modelOptions) open() (*machine, error) {
 	if m.model, err = openModel(o.path); err != nil {
 		return nil, err
 	}
-	if err := o.style.check(m.model); err != nil {
+	if err := errors.Join(o.style.check(m.model), o.checkFirst(m.model.Net.Needs())); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	if o.first != "" {
@@ -80,6 +87,7 @@ type generator struct {
 	runner *models.Runner
 	w, h   int // of the picture that runner was made with
 	style  styleSource
+	seeds  *seeder
 }
 
 func (m *machine) generator() *generator {
@@ -90,6 +98,10 @@ func (m *machine) generator() *generator {
 func (g *generator) Start(ctx context.Context, info video.Info) (w, h int, err error) {
 	whole := info
 	info.Height /= g.m.model.Net.Needs().Tiles()
+	g.seeds.close()
+	if g.seeds, err = g.m.seeder(info); err != nil {
+		return 0, 0, err
+	}
 	if g.runner == nil || g.m.first != nil && (g.w != info.Width || g.h != info.Height) {
 		first := g.m.first
 		if first != nil && (first.W != info.Width || first.H != info.Height) {
@@ -98,14 +110,10 @@ func (g *generator) Start(ctx context.Context, info video.Info) (w, h int, err e
 				return 0, 0, fmt.Errorf("--first: %w", err)
 			}
 		}
-		if err := g.Close(); err != nil {
+		if err := g.stop(); err != nil {
 			return 0, 0, err
 		}
-		o := models.RunOptions{Precision: g.m.o.device.precision, First: first, Style: models.Style{Seed: g.m.o.style.seed}}
-		if g.m.o.style.from != "" {
-			o.Style.Real = g.style.next
-		}
-		g.runner = models.NewRunner(g.m.dev, g.m.model, o)
+		g.runner = models.NewRunner(g.m.dev, g.m.model, g.runOptions(first))
 		g.w, g.h = info.Width, info.Height
 	}
 	if g.m.o.style.from != "" {
@@ -123,11 +131,15 @@ func (g *generator) Generate(ctx context.Context, src, dst *video.Frame) error {
 
 // Close implements jobs.Generator.
 func (g *generator) Close() error {
-	err := g.style.close()
+	g.seeds.close()
+	return errors.Join(g.style.close(), g.stop())
+}
+
+func (g *generator) stop() error {
 	if g.runner == nil {
-		return err
+		return nil
 	}
-	err = errors.Join(err, g.runner.Close())
+	err := g.runner.Close()
 	g.runner = nil
 	return err
 }

@@ -27,6 +27,7 @@ type importOptions struct {
 	edges     bool
 	features  int
 	fgLabels  []int
+	first     string
 }
 
 func newImport(a *app) *cobra.Command {
@@ -44,7 +45,8 @@ Nothing in a checkpoint is run.`,
 		Example: `  v2v import checkpoints/label2city_1024 -o city.safetensors
   v2v import edges2shoes/latest_net_G.pth -o shoes.safetensors
   v2v import checkpoints/mine --epoch 40 -o mine.safetensors --label-nc 20
-  v2v import latest_net_G.pth -o m.safetensors --norm-stats running`,
+  v2v import latest_net_G.pth -o m.safetensors --norm-stats running
+  v2v import city.safetensors --first-frame-model single.safetensors -o m.safetensors`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return runImport(c.Context(), a, args[0], o, o.choices(c.Flags().Changed))
@@ -63,6 +65,7 @@ func (o *importOptions) flags(f *pflag.FlagSet) {
 	f.IntVar(&o.labels, "label-nc", 0, "control pictures are index pictures of so many labels, or with 0 pictures")
 	f.BoolVar(&o.edges, "use-instance", false, "one channel of a control picture is its boundaries")
 	f.IntVar(&o.features, "feat-num", 0, "channels of an encoder's features (pix2pixHD)")
+	f.StringVar(&o.first, "first-frame-model", "", "model of an image network, made by import or train, to make\nthe first frames; PATH is a model, too")
 	f.IntSliceVar(&o.fgLabels, "fg-labels", nil, "labels of the foreground (vid2vid)")
 }
 
@@ -108,6 +111,15 @@ func runImport(ctx context.Context, a *app, path string, o importOptions, choice
 	sink := sinkOptions{overwrite: o.overwrite}
 	if err := sink.free(o.out, path); err != nil {
 		return err
+	}
+	if o.first != "" && isV2V(path) {
+		if err := joinFirst(o.out, path, o.first); err != nil {
+			return err
+		}
+		return a.tellJoined(o.out)
+	}
+	if o.first != "" {
+		return usage("--first-frame-model: import %s first, and give the model that is made in its place", path)
 	}
 	done, err := published.Import(ctx, path, o.out, published.Options{Epoch: o.epoch, Choices: choices})
 	switch {

@@ -59,6 +59,7 @@ type modelReport struct {
 	Network    string          `json:"network"`
 	Options    json.RawMessage `json:"options"`
 	About      models.About    `json:"about"`
+	First      *models.Config  `json:"first,omitempty"` // makes the first frames
 	Needs      models.Needs    `json:"needs"`
 	Parameters int             `json:"parameters"`
 	Bytes      int64           `json:"file_bytes"`
@@ -81,7 +82,7 @@ func (a *app) modelInfo(path string, at size) (err error) {
 	if at == (size{}) && at.Set(m.Config.About.Size) != nil {
 		at = fallbackSize
 	}
-	r := modelReport{Event: "model", Path: path, Network: m.Config.Network, Options: m.Config.Options, About: m.Config.About,
+	r := modelReport{Event: "model", Path: path, Network: m.Config.Network, Options: m.Config.Options, About: m.Config.About, First: m.Config.First,
 		Needs: m.Net.Needs(), Size: at.String()}
 	st, err := os.Stat(path)
 	if err != nil {
@@ -144,6 +145,9 @@ func (a *app) printModel(r modelReport) error {
 	row := func(name, format string, args ...any) { fmt.Fprintf(w, name+"\t"+format+"\n", args...) }
 	row("network", "%s", r.Network)
 	row("options", "%s", r.Options)
+	if r.First != nil {
+		row("first frames", "%s %s", r.First.Network, r.First.Options)
+	}
 	if r.About.Extract != "" {
 		row("control pictures", "%s", r.About.Extract)
 	}

@@ -125,7 +125,7 @@ temporally conditioned networks, and trains them on paired clips.`,
 
 func commands(a *app) []*cobra.Command {
 	return []*cobra.Command{
-		newPrepare(a), newTrain(a), newConvert(a), newBatch(a), newEval(a), newFlow(a), newSample(a), newCompare(a),
+		newPrepare(a), newTrain(a), newConvert(a), newBatch(a), newEval(a), newFlow(a), newSample(a), newCompare(a), newPlot(a),
 		newImport(a), newExport(a), newInfo(a), newDevices(a), newBench(a), newVersion(a),
 	}
 }

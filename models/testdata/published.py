@@ -59,8 +59,8 @@ CLIPS = [
 ]
 
 
-def write(name, network, options, weights, golden):
-    config = dict(format=1, network=network, options=options, about={})
+def write(name, network, options, weights, golden, first=None):
+    config = dict(format=1, network=network, options=options, about={}, **(dict(first=first) if first else {}))
     tensors = {k: v.half() for k, v in weights.items() if "num_batches" not in k}
     if options.get("norm_stats") != "running":
         tensors = {k: v for k, v in tensors.items() if ".running_" not in k}

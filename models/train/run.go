@@ -224,7 +224,7 @@ func (r *run) rate() float64 {
 	epoch := r.o.table.epoch(r.Sample)
 	if r.epoch != epoch+1 {
 		r.epoch = epoch + 1
-		r.dir.log.Info("epoch", "number", r.epoch, "of", r.o.Epochs.count(), "frames", r.o.table.length(epoch))
+		r.dir.log.Info("epoch", "step", r.Step, "number", r.epoch, "of", r.o.Epochs.count(), "frames", r.o.table.length(epoch))
 	}
 	return r.Plan.LR * r.o.Epochs.factor(epoch)
 }
