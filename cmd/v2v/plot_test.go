@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -93,4 +94,17 @@ func colourRow(f *video.Frame, share float64) int {
 		}
 	}
 	return -1
+}
+
+// TestPowersAreRound: labels do not carry rounding errors.
+func TestPowersAreRound(t *testing.T) {
+	var labels []string
+	for _, tick := range (powers{}).Ticks(1e-6, 3e-4) {
+		if tick.Label != "" {
+			labels = append(labels, tick.Label)
+		}
+	}
+	if got := strings.Join(labels, " "); got != "1e-06 1e-05 0.0001 0.001" {
+		t.Errorf("labels %s", got)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image/color"
 	"math"
+	"strconv"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -164,7 +165,7 @@ func drawPanel(p panel, runs []drawn, marks []lettered, smooth int) (*plot.Plot,
 	}
 	switch {
 	case lowRaw > 0 && high > 100*low:
-		out.Y.Scale, out.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+		out.Y.Scale, out.Y.Tick.Marker = plot.LogScale{}, powers{}
 	case high > low: // a wild raw value must not flatten the curves
 		out.Y.Min, out.Y.Max = max(out.Y.Min, low-(high-low)/2), min(out.Y.Max, high+(high-low)/2)
 	}
@@ -263,4 +264,19 @@ func lines(raw plotter.XYs, n, nth int) (line, back *plotter.Line, err error) {
 	pale := func(x uint8) uint8 { return 255 - (255-x)/4 }
 	back.Color, back.Width = color.RGBA{pale(c.R), pale(c.G), pale(c.B), 255}, vg.Points(0.5)
 	return line, back, nil
+}
+
+// powers are the ticks of a logarithmic axis. gonum's own come from repeated
+// multiplication and carry its rounding into their labels.
+type powers struct{}
+
+// Ticks implements plot.Ticker.
+func (powers) Ticks(least, most float64) []plot.Tick {
+	ticks := plot.LogTicks{Prec: -1}.Ticks(least, most)
+	for i, t := range ticks {
+		if t.Label != "" {
+			ticks[i].Label = strconv.FormatFloat(t.Value, 'g', 3, 64)
+		}
+	}
+	return ticks
 }
