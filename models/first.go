@@ -189,7 +189,7 @@ func (r *Runner) remember(img op.Tensor, places func(ring) []engine.Buffer) erro
 	for level, ring := range r.prev {
 		if level > 0 {
 			half := op.Tensor{Shape: ring[0].Shape(), F: make([]float32, ring[0].Shape().TotalSize())}
-			pooling.Do([]op.Tensor{img}, half)
+			Pooling.Do([]op.Tensor{img}, half)
 			img = half
 		}
 		for _, b := range places(ring) {

@@ -98,14 +98,14 @@ func checkInputs(b *nn.Builder, n Needs, in Inputs) bool {
 	return err == nil
 }
 
-// pooling halves pictures, for coarser scales.
-var pooling = op.AvgPool{K: 3, Stride: 2, Pad: 1}
+// Pooling halves pictures, for coarser scales.
+var Pooling = op.AvgPool{K: 3, Stride: 2, Pad: 1}
 
 // halved is x and what remains of it after pooling it once, twice, ... n times.
 func halved(b *nn.Builder, x *G.Node, n int) []*G.Node {
 	levels := []*G.Node{x}
 	for range n {
-		levels = append(levels, b.AvgPool(levels[len(levels)-1], pooling.K, pooling.Stride, pooling.Pad))
+		levels = append(levels, b.AvgPool(levels[len(levels)-1], Pooling.K, Pooling.Stride, Pooling.Pad))
 	}
 	return levels
 }

@@ -73,12 +73,15 @@ func (v *Vid2Vid) Train(ctx context.Context, batch []*Sample, r Rates, report fu
 	if err := v.forget(); err != nil {
 		return err
 	}
+	if err := v.begin(batch); err != nil {
+		return fmt.Errorf("first frames: %w", err)
+	}
 	frames := len(batch[0].A)
 	for i := range v.Steps(frames) {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
-		t := i * v.c.chunk()
+		t := v.c.begins() + i*v.c.chunk()
 		n := min(v.c.chunk(), frames-t)
 		if err := errors.Join(v.unfix(r.Step+i), v.rates(r.LR, r.Step+i, t, n)); err != nil {
 			return err

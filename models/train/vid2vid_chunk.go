@@ -131,7 +131,7 @@ func (k kind) frames() int { return len(k.time) }
 // kinds lists all that whole chunks of a clip can have, however long it is.
 func (c Vid2VidConfig) kinds() []kind {
 	scales := c.timeScales()
-	last, period := 1, 1
+	last, period := 1+c.begins(), 1
 	for _, s := range scales {
 		last, period = max(last, s.reach()+s.every+s.frames), period*s.every
 	}
@@ -140,7 +140,7 @@ func (c Vid2VidConfig) kinds() []kind {
 		last += n * period
 	}
 	var all []kind
-	for t := 0; t <= last; t += n {
+	for t := c.begins(); t <= last; t += n {
 		for _, fixed := range []bool{false, c.FixGlobal > 0} {
 			if k := kindAt(scales, t, n, fixed); !slices.Contains(all, k) {
 				all = append(all, k)

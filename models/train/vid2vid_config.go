@@ -25,6 +25,9 @@ type Vid2VidConfig struct {
 	// FixGlobal is for how many steps the finest spatial scale alone learns;
 	// then all do, with a new optimiser.
 	FixGlobal int `toml:"fix_global,omitempty"`
+	// First says what a clip begins with: nothing, which no_first_img is too, or
+	// its real frames, as many as the generator looks back at ("real").
+	First string `toml:"first_frames,omitempty"`
 	// Chunk is how many frames are made between two steps, which are taken on
 	// the mean of their losses (max_frames_per_gpu); 0 is 1. What it begins with
 	// are the last frames of the one before, as constants.
@@ -115,6 +118,8 @@ func (c Vid2VidConfig) validateSchedule() error {
 	switch {
 	case !slices.Contains([]string{"", "lsgan", "hinge", "vanilla"}, c.Loss):
 		return fmt.Errorf("loss is %q; give lsgan, hinge or vanilla", c.Loss)
+	case c.First != "" && c.First != "none" && c.First != firstReal:
+		return fmt.Errorf("first_frames is %q; give none or real", c.First)
 	case c.FixGlobal < 0 || c.FixGlobal > 0 && c.Generator.Scales < 2:
 		return fmt.Errorf("fix_global is %d; give at least 0, and more only with n_scales_spatial of 2 or 3", c.FixGlobal)
 	case c.D.Scales < 0 || c.D.Scales > 4:
@@ -133,9 +138,9 @@ func (c Vid2VidConfig) validateSchedule() error {
 	return nil
 }
 
-// Steps is the number of steps on t frames: one a chunk, those included that
-// only collect gradients.
-func (c Vid2VidConfig) Steps(t int) int { return (t + c.chunk() - 1) / c.chunk() }
+// Steps is the number of steps on t frames, those included that a clip begins
+// with: one a chunk, those included that only collect gradients.
+func (c Vid2VidConfig) Steps(t int) int { return (max(0, t-c.begins()) + c.chunk() - 1) / c.chunk() }
 
 // betas are Adam's constants for the generator and the image discriminator.
 func (c Vid2VidConfig) betas() (float32, float32) {

@@ -31,7 +31,7 @@ func (c Vid2VidConfig) Memory(frames int) (int64, error) {
 		return err
 	}
 	var done []kind
-	for t := 0; t < frames; t += c.chunk() {
+	for t := c.begins(); t < frames; t += c.chunk() {
 		k := kindAt(g.time, t, min(c.chunk(), frames-t), false)
 		if slices.Contains(done, k) {
 			continue

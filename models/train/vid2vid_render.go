@@ -50,7 +50,10 @@ func (v *Vid2Vid) Render(ctx context.Context, s *Sample) ([]Picture, error) {
 	if err := v.forget(); err != nil {
 		return nil, err
 	}
-	for t := range s.A {
+	if err := v.begin(batch); err != nil {
+		return nil, err
+	}
+	for t := v.c.begins(); t < len(s.A); t++ {
 		if err := ctx.Err(); err != nil {
 			return nil, context.Cause(ctx)
 		}
