@@ -16,6 +16,7 @@ import (
 	"github.com/v2v/v2v/models"
 	"github.com/v2v/v2v/models/train"
 	"github.com/v2v/v2v/video"
+	"github.com/v2v/v2v/video/ffio"
 	"github.com/v2v/v2v/video/metric"
 )
 
@@ -257,7 +258,17 @@ func (s *session) options() train.Options {
 	if s.held != nil {
 		o.Validate = s.validate
 	}
+	if ffio.Available() == nil {
+		o.Video = sampleVideo
+	}
 	return o
+}
+
+// sampleVideo opens a video of samples.
+func sampleVideo(ctx context.Context, path string, w, h int) (video.Writer, error) {
+	info := video.Info{Stills: true, Width: w, Height: h, Rate: video.Rational{Num: 25, Den: 1}}
+	sink := sinkOptions{crf: -1, overwrite: true, padOdd: true}
+	return sink.create(ctx, path, "", info, w, h)
 }
 
 // save writes the model file of a state of training.
@@ -334,6 +345,8 @@ func (s *session) event(e train.Event) {
 		s.bar.set(e.Step, e.Steps, strings.Join(parts, " "))
 	case train.SheetWritten:
 		s.bar.say("step %d: samples in %s", e.Step, e.Path)
+	case train.VideoWritten:
+		s.bar.say("step %d: a clip in %s", e.Step, e.Path)
 	case train.CheckpointWritten:
 		score := ""
 		if e.Score != nil {

@@ -36,6 +36,12 @@ type SheetWritten struct {
 	Path string `json:"path"`
 }
 
+// VideoWritten says where a new sample video is.
+type VideoWritten struct {
+	Step int    `json:"step"`
+	Path string `json:"path"`
+}
+
 // CheckpointWritten says where a new checkpoint is. Score is nil where the run
 // has no Validate.
 type CheckpointWritten struct {
@@ -52,6 +58,7 @@ type Finished struct{ Summary }
 func (Started) Kind() string           { return "started" }
 func (Stepped) Kind() string           { return "step" }
 func (SheetWritten) Kind() string      { return "sheet" }
+func (VideoWritten) Kind() string      { return "video" }
 func (CheckpointWritten) Kind() string { return "checkpoint" }
 func (Finished) Kind() string          { return "finished" }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/v2v/v2v/video"
 )
 
 // Options describe a run. Dir, Trainer, Data and Steps are needed; everything
@@ -31,7 +33,7 @@ type Options struct {
 	CheckpointSteps int           // steps from one checkpoint to the next; 1000 when zero
 	CheckpointEvery time.Duration // and at most this between them; 10 minutes when zero
 	Keep            int           // the last so many are kept, and the best; 3 when zero
-	SheetSteps      int           // steps from one sample sheet to the next; 500 when zero, none when negative
+	SheetSteps      int           // steps from one sample sheet to the next, one at the end of each epoch besides; 500 when zero, none when negative
 	SheetFrames     int           // frames rendered for a sheet, which shows the last; Frames when zero
 	MetricSteps     int           // steps from one line of metrics to the next; 1 when zero
 
@@ -46,6 +48,9 @@ type Options struct {
 	SaveModel func(path string, state []State) error
 	// Validate scores the network before every checkpoint; higher is better.
 	Validate func(ctx context.Context) (float64, error)
+	// Video opens a sample video, which is made with every sample sheet where the
+	// trainer is a Filmer; one that is there already is written over. Nil makes none.
+	Video func(ctx context.Context, path string, w, h int) (video.Writer, error)
 	// Events is told what goes on.
 	Events func(Event)
 	// Env is noted in env.json: device, precision.

@@ -51,6 +51,7 @@ type run struct {
 	board   *tfEvents
 
 	sheetSamples []*Sample
+	videoSample  *Sample
 	pace         pace
 	drawn        []*Sample // the batch in work
 	lr           float64   // of it
@@ -167,7 +168,7 @@ func (r *run) steps(ctx context.Context) error {
 		if err != nil && ctx.Err() != nil {
 			break
 		}
-		before := r.Step
+		before, sample := r.Step, r.Sample
 		r.pace.wait += time.Since(asked)
 		if err == nil {
 			err = r.batch(ctx, samples)
@@ -177,8 +178,8 @@ func (r *run) steps(ctx context.Context) error {
 		}
 		began := time.Now()
 		end := r.Step >= r.o.Steps
-		if n := r.o.SheetSteps; n > 0 && ctx.Err() == nil && (end || before/n != r.Step/n) {
-			if err := r.writeSheet(ctx); err != nil && ctx.Err() == nil {
+		if n := r.o.SheetSteps; n > 0 && ctx.Err() == nil && (end || before/n != r.Step/n || r.epochEnds(sample)) {
+			if err := errors.Join(r.writeSheet(ctx), r.writeVideo(ctx)); err != nil && ctx.Err() == nil {
 				return fmt.Errorf("step %d: %w", r.Step, err)
 			}
 		}
@@ -227,6 +228,11 @@ func (r *run) rate() float64 {
 		r.dir.log.Info("epoch", "step", r.Step, "number", r.epoch, "of", r.o.Epochs.count(), "frames", r.o.table.length(epoch))
 	}
 	return r.Plan.LR * r.o.Epochs.factor(epoch)
+}
+
+// epochEnds says whether the batch that began with a sample was an epoch's last.
+func (r *run) epochEnds(sample uint64) bool {
+	return r.o.table != nil && r.o.table.epoch(sample) != r.o.table.epoch(r.Sample)
 }
 
 // report is told the losses of every step.

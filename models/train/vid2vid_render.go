@@ -40,26 +40,45 @@ func (g vid2vidGraphs) rendering() (*step, error) {
 	return &step{prog: p, params: b.Params()}, nil
 }
 
-// Render implements Trainer. It takes the place of every sample of a batch, so
-// that the program compiled for training's batch serves.
-func (v *Vid2Vid) Render(ctx context.Context, s *Sample) ([]Picture, error) {
+// roll makes the frames of a sample and says when each is in the past.
+func (v *Vid2Vid) roll(ctx context.Context, s *Sample, made func(t int) error) error {
 	batch := make([]*Sample, v.c.Batch)
 	for i := range batch {
 		batch[i] = s
 	}
-	if err := v.forget(); err != nil {
-		return nil, err
-	}
-	if err := v.begin(batch); err != nil {
-		return nil, err
+	if err := errors.Join(v.forget(), v.begin(batch)); err != nil {
+		return err
 	}
 	for t := v.c.begins(); t < len(s.A); t++ {
 		if err := ctx.Err(); err != nil {
-			return nil, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 		if err := v.renderFrame(batch, t); err != nil {
-			return nil, fmt.Errorf("render frame %d: %w", t, err)
+			return fmt.Errorf("render frame %d: %w", t, err)
 		}
+		if err := made(t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Film implements Filmer.
+func (v *Vid2Vid) Film(ctx context.Context, s *Sample, show func(t int, fake *video.Frame) error) error {
+	return v.roll(ctx, s, func(t int) error {
+		fake, err := v.picture(v.fake[0][t%len(v.real)])
+		if err != nil {
+			return err
+		}
+		return show(t, fake)
+	})
+}
+
+// Render implements Trainer. It takes the place of every sample of a batch, so
+// that the program compiled for training's batch serves.
+func (v *Vid2Vid) Render(ctx context.Context, s *Sample) ([]Picture, error) {
+	if err := v.roll(ctx, s, func(int) error { return nil }); err != nil {
+		return nil, err
 	}
 	last := len(s.A) - 1
 	fake, err := v.picture(v.fake[0][last%len(v.real)])
