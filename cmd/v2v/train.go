@@ -218,6 +218,7 @@ func (s *session) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	t.Warn(s.warn)
 	s.trainer, s.means = t, t.Weight("")
 	s.closers = append(s.closers, t.Close)
 	return nil

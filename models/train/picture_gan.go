@@ -90,6 +90,9 @@ func (t *GAN) build() error {
 // Steps implements Trainer.
 func (*GAN) Steps(int) int { return 1 }
 
+// Warn adds one who is told when training goes wrong.
+func (t *GAN) Warn(tell func(Warning)) { t.warn = alsoTo(t.warn, tell) }
+
 // State implements Trainer.
 func (t *GAN) State() []State { return t.state }
 

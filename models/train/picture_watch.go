@@ -12,6 +12,17 @@ type Warning struct {
 	Text string `json:"text"`
 }
 
+// warner is a trainer that can tell one more when training goes wrong.
+type warner interface{ Warn(tell func(Warning)) }
+
+// alsoTo is a receiver of warnings that hands them on to another.
+func alsoTo(first, second func(Warning)) func(Warning) {
+	return func(w Warning) {
+		first(w)
+		second(w)
+	}
+}
+
 // Kind implements Event.
 func (Warning) Kind() string { return "warning" }
 
@@ -101,6 +112,7 @@ type watch struct {
 	steps          int
 	accuracy, norm Mean
 	diversity      Mean
+	mask           Mean
 	longest        float64
 	since, last    map[string]int
 	helps          remedies
@@ -137,16 +149,7 @@ func (w *watch) add(step int, m measures) []Warning {
 	w.longest = max(w.longest, w.norm.Value)
 	var said []Warning
 	tell := func(name string, wrong bool, format string, args ...any) {
-		if !wrong || w.steps < watchWarmup {
-			w.since[name] = 0
-			return
-		}
-		w.since[name]++
-		if before, ok := w.last[name]; w.since[name] < watchFor || ok && step-before < watchAgain {
-			return
-		}
-		w.last[name] = step
-		said = append(said, Warning{step, fmt.Sprintf(format, args...)})
+		said = append(said, w.tell(step, name, wrong, format, args...)...)
 	}
 	tell("D", w.accuracy.Value > sureD,
 		"the discriminator wins: it is right about %.0f%% of the pictures, so the generator learns little from it; try %s", 100*w.accuracy.Value, w.helps.d)
@@ -157,4 +160,19 @@ func (w *watch) add(step int, m measures) []Warning {
 	tell("collapse", w.diversity.Value < fewPictures,
 		"mode collapse: made pictures differ from each other %.0f%% as much as real ones do; try %s", 100*w.diversity.Value, w.helps.collapse)
 	return said
+}
+
+// tell says that something is wrong where it has been for long and was not said
+// of late.
+func (w *watch) tell(step int, name string, wrong bool, format string, args ...any) []Warning {
+	if !wrong || w.steps < watchWarmup {
+		w.since[name] = 0
+		return nil
+	}
+	w.since[name]++
+	if before, ok := w.last[name]; w.since[name] < watchFor || ok && step-before < watchAgain {
+		return nil
+	}
+	w.last[name] = step
+	return []Warning{{step, fmt.Sprintf(format, args...)}}
 }

@@ -93,6 +93,9 @@ func (t *Pix2Pix) buildStage(s, before *pairStage) error {
 // Steps implements Trainer: a step a frame.
 func (*Pix2Pix) Steps(frames int) int { return frames }
 
+// Warn adds one who is told when training goes wrong.
+func (t *Pix2Pix) Warn(tell func(Warning)) { t.warn = alsoTo(t.warn, tell) }
+
 // State implements Trainer.
 func (t *Pix2Pix) State() []State { return t.state }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -97,6 +98,10 @@ func (r *run) start() error {
 		Clips: r.o.Data.Clips(), Frames: r.o.Data.Frames(), Spooled: r.o.Data.Spooled()}
 	for _, s := range modelStates(r.states) {
 		e.Parameters += s.Buffer.Shape().TotalSize()
+	}
+	if w, ok := r.o.Trainer.(warner); ok { // whoever calls is told by the trainer itself
+		log := slog.New(slog.NewTextHandler(r.dir.file, nil))
+		w.Warn(func(w Warning) { log.Warn(w.Text, "step", w.Step) })
 	}
 	r.dir.log.Info("started", "step", e.Step, "steps", e.Steps, "clips", e.Clips, "frames", e.Frames, "parameters", e.Parameters)
 	r.o.Events(e)

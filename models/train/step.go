@@ -20,12 +20,13 @@ import (
 
 // step is one program and what is bound to it.
 type step struct {
-	prog    *engine.Program
-	exe     engine.Executable // nil until it is first run, where programs are many
-	params  []nn.Param
-	learned []learned
-	losses  []string // names of the outputs that are losses, after extra outputs
-	extra   int
+	prog     *engine.Program
+	exe      engine.Executable // nil until it is first run, where programs are many
+	params   []nn.Param
+	learned  []learned
+	losses   []string // names of the outputs that are losses, after extra outputs
+	extra    int
+	verdicts []verdict
 }
 
 type vid2vidGraphs struct {
@@ -99,7 +100,20 @@ func (g vid2vidGraphs) generator(k kind) (*step, error) {
 		}
 	}
 	params = slices.DeleteFunc(b.Reached(t.total(), params), func(p nn.Param) bool { return !g.learns(p.Name, k) })
-	return g.finish(b, t, params, func(string) string { return "adam" }, extra)
+	var masks []nn.Term
+	for _, out := range made {
+		if out.Mask != nil {
+			masks = append(masks, nn.Term{Weight: 1, Node: b.Mean(out.Mask)})
+		}
+	}
+	var measured []engine.Named
+	if len(masks) > 0 {
+		for i := range masks {
+			masks[i].Weight /= float32(len(masks))
+		}
+		measured = append(measured, engine.Named{Name: maskMean, Node: b.Combine(masks...)})
+	}
+	return g.finish(b, t, params, func(string) string { return "adam" }, extra, measured...)
 }
 
 // learns reports whether a parameter of the generator takes part in a step that
@@ -153,6 +167,7 @@ func (g vid2vidGraphs) judge(k kind) (*step, error) {
 	}
 	b := nn.NewBuilder(G.NewGraph(), nn.Options{PerFrame: true})
 	t := &terms{b: b, loss: g.c.Loss}
+	var seen verdicts
 	for j, f := range g.watched(b, k) {
 		t.over = k.frames()
 		pictures := []*G.Node{f.made}
@@ -162,15 +177,23 @@ func (g vid2vidGraphs) judge(k kind) (*step, error) {
 		now := f.labels[len(f.labels)-1]
 		if g.adversarial() {
 			real := g.d.on(b, now, f.real)
-			for _, p := range pictures {
-				t.gan("D_fake", 0.5, g.d.on(b, now, p), false)
+			seen.add("D", true, real)
+			for i, p := range pictures {
+				fake := g.d.on(b, now, p)
+				if i == 0 {
+					seen.add("D", false, fake)
+				}
+				t.gan("D_fake", 0.5, fake, false)
 				t.gan("D_real", 0.5, real, true)
 			}
 		}
 		for _, s := range k.judging(g.time, j) {
 			t.over = k.judged(g.time, s)
-			t.gan("D"+s.name()+"_fake", 0.5, s.d.on(b, s.sees(b, f, f.past, "past", f.made)...), false)
-			t.gan("D"+s.name()+"_real", 0.5, s.d.on(b, s.sees(b, f, f.realPast, "realpast", f.real)...), true)
+			fake, real := s.d.on(b, s.sees(b, f, f.past, "past", f.made)...), s.d.on(b, s.sees(b, f, f.realPast, "realpast", f.real)...)
+			seen.add("D"+s.name(), true, real)
+			seen.add("D"+s.name(), false, fake)
+			t.gan("D"+s.name()+"_fake", 0.5, fake, false)
+			t.gan("D"+s.name()+"_real", 0.5, real, true)
 		}
 	}
 	optimiser := func(name string) string {
@@ -181,7 +204,11 @@ func (g vid2vidGraphs) judge(k kind) (*step, error) {
 		}
 		return "dadam"
 	}
-	return g.finish(b, t, b.Params(), optimiser, nil)
+	st, err := g.finish(b, t, b.Params(), optimiser, seen.extra)
+	if err == nil {
+		st.verdicts = seen.all
+	}
+	return st, err
 }
 
 // learned are parameters and the optimiser that moves them.
@@ -191,7 +218,8 @@ type learned struct {
 }
 
 // finish differentiates, adds the optimiser of each parameter and lowers.
-func (g vid2vidGraphs) finish(b *nn.Builder, t *terms, params []nn.Param, optimiser func(string) string, extra []engine.Named) (*step, error) {
+// Measured are read like losses.
+func (g vid2vidGraphs) finish(b *nn.Builder, t *terms, params []nn.Param, optimiser func(string) string, extra []engine.Named, measured ...engine.Named) (*step, error) {
 	grads := b.Grad(t.total(), params)
 	var updates []nn.Update
 	var all []learned
@@ -207,9 +235,13 @@ func (g vid2vidGraphs) finish(b *nn.Builder, t *terms, params []nn.Param, optimi
 		}
 		updates = append(updates, nn.Adam(b, l.params, grads[from:i], g.adam(name))...)
 	}
-	s := engine.Source{Outputs: extra}
+	s, names := engine.Source{Outputs: extra}, slices.Clone(t.names)
 	for i, name := range t.names {
 		s.Outputs = append(s.Outputs, engine.Named{Name: "loss " + name, Node: t.parts[i].Node})
+	}
+	for _, m := range append(measured, gradientLengths(b, params, grads)...) {
+		names = append(names, m.Name)
+		s.Outputs = append(s.Outputs, engine.Named{Name: "loss " + m.Name, Node: m.Node})
 	}
 	p, err := lower(b, s, updates)
 	if err != nil {
@@ -218,7 +250,7 @@ func (g vid2vidGraphs) finish(b *nn.Builder, t *terms, params []nn.Param, optimi
 	if g.c.Recompute {
 		engine.Recompute(p)
 	}
-	return &step{prog: p, params: b.Params(), learned: all, losses: t.names, extra: len(extra)}, nil
+	return &step{prog: p, params: b.Params(), learned: all, losses: names, extra: len(extra)}, nil
 }
 
 // adam are the constants of an optimiser.

@@ -15,24 +15,26 @@ import (
 // chunk of frames the generator takes a step, then the discriminators. What was
 // made before the chunk is constant to a step.
 type Vid2Vid struct {
-	c      Vid2VidConfig
-	graphs vid2vidGraphs
-	dev    engine.Device
-	time   []timeScale
-	g, d   map[kind]*step // d may hold none
-	all    []*step
-	render *step
-	vars   map[string]engine.Buffer
-	state  []State
-	in     map[string]engine.Buffer // inputs that are overwritten at every frame
-	flows  []flowInput              // those of them that are measured flow
-	labels []engine.Buffer          // ring of control pictures
-	fake   [][]engine.Buffer        // for each spatial scale, the finest first, a ring of made frames
-	real   []engine.Buffer          // ring of real ones
-	raw    [][]engine.Buffer        // of each frame of a chunk and scale what nobody remembers
-	motion bool                     // some program reads the measured flow
-	apply  map[string]*step         // of each optimiser the step on what was collected
-	mean   *step                    // that of the means of the weights
+	c       Vid2VidConfig
+	graphs  vid2vidGraphs
+	dev     engine.Device
+	time    []timeScale
+	g, d    map[kind]*step // d may hold none
+	all     []*step
+	render  *step
+	vars    map[string]engine.Buffer
+	state   []State
+	in      map[string]engine.Buffer // inputs that are overwritten at every frame
+	flows   []flowInput              // those of them that are measured flow
+	labels  []engine.Buffer          // ring of control pictures
+	fake    [][]engine.Buffer        // for each spatial scale, the finest first, a ring of made frames
+	real    []engine.Buffer          // ring of real ones
+	raw     [][]engine.Buffer        // of each frame of a chunk and scale what nobody remembers
+	motion  bool                     // some program reads the measured flow
+	apply   map[string]*step         // of each optimiser the step on what was collected
+	mean    *step                    // that of the means of the weights
+	tell    []func(Warning)
+	watches map[string]*watch // by discriminator
 }
 
 // NewVid2Vid builds every graph of the training step and compiles it. The
@@ -93,6 +95,13 @@ func (v *Vid2Vid) Train(ctx context.Context, batch []*Sample, r Rates, report fu
 		}
 		losses, err := v.chunk(t, n, r.Step+i)
 		if err != nil {
+			return fmt.Errorf("frame %d: %w", t, err)
+		}
+		_, d, err := v.programs(kindAt(v.time, t, n, r.Step+i < v.c.FixGlobal))
+		if err != nil {
+			return err
+		}
+		if losses, err = v.observe(r.Step+i+1, d, losses); err != nil {
 			return fmt.Errorf("frame %d: %w", t, err)
 		}
 		if err := report(losses); err != nil {

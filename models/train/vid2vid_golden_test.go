@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,8 +62,10 @@ func TestVid2VidStepEqualsPyTorch(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				lengths(got)
 				compareLosses(t, got, losses[loss])
 				if loss == "lsgan" {
+					compareLengths(t, got, names, read)
 					compareGradients(t, v, 100, names, read)
 				}
 			})
@@ -106,6 +109,7 @@ func writeGolden(t *testing.T, to engine.Buffer, x []float32) {
 
 func compareLosses(t *testing.T, got []Loss, want map[string]float64) {
 	t.Helper()
+	got = slices.DeleteFunc(slices.Clone(got), func(l Loss) bool { return isMeasure(l.Name) })
 	if len(got) != len(want) {
 		t.Errorf("losses %v, PyTorch's %v", got, want)
 	}
@@ -114,6 +118,40 @@ func compareLosses(t *testing.T, got []Loss, want map[string]float64) {
 		if !ok || !(math.Abs(l.Value-w) <= 1e-4*math.Abs(w)) {
 			t.Errorf("loss %s is %.7g, PyTorch's %.7g", l.Name, l.Value, w)
 		}
+	}
+}
+
+// compareLengths holds the lengths of the gradients of the generator and of each
+// discriminator against PyTorch's.
+func compareLengths(t *testing.T, got []Loss, names []string, read func(string) []float32) {
+	t.Helper()
+	want := map[string]float64{}
+	for _, n := range names {
+		name, ok := strings.CutPrefix(n, "g/")
+		if !ok {
+			continue
+		}
+		of := "G_norm"
+		for _, d := range []string{"D", "DT", "DT1"} {
+			if strings.HasPrefix(name, d+".") {
+				of = d + "_norm"
+			}
+		}
+		for _, w := range read(n) {
+			want[of] += float64(w) * float64(w)
+		}
+	}
+	compared := 0
+	for _, l := range got {
+		if w := math.Sqrt(want[l.Name]); isLength(l.Name) {
+			compared++
+			if !(math.Abs(l.Value-w) <= 1e-3*w) {
+				t.Errorf("%s is %.7g, PyTorch's %.7g", l.Name, l.Value, w)
+			}
+		}
+	}
+	if compared != 4 {
+		t.Errorf("%d lengths in %v, want 4", compared, got)
 	}
 }
 
