@@ -1,0 +1,111 @@
+//go:build cgo
+
+package cuda_test
+
+import (
+	"fmt"
+	"hash/fnv"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/v2v/v2v/models/engine/cuda"
+)
+
+// TestMain builds the fake driver, whose kernels are this package's own sources
+// compiled for the host, and has every test find it. With V2V_CUDA_TEST=card
+// the tests that compare run on the machine's card instead (make test-cuda).
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+// onCard says that a card computes, not the fake.
+var onCard = os.Getenv("V2V_CUDA_TEST") == "card"
+
+// fakeMissing is why there is no fake driver, or empty.
+var fakeMissing string
+
+func run(m *testing.M) int {
+	if !onCard {
+		dir, err := os.MkdirTemp("", "v2v-fake-*")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		if _, err := exec.LookPath("g++"); err != nil {
+			fakeMissing = "g++ is missing (apt install g++), which builds the fake driver"
+		} else if err := buildFake(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		os.Setenv("V2V_CUDA_PATH", dir)
+		os.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache"))
+	}
+	code := m.Run()
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	return code
+}
+
+var kernelName = regexp.MustCompile(`(?m)^KERNEL ([a-z0-9_]+)\(`)
+
+// kernelsOnHost is the kernels as a C++ file of the fake.
+func kernelsOnHost() string {
+	var b strings.Builder
+	b.WriteString("#include \"shim.h\"\n#line 1 \"kernels.cu\"\n" + cuda.Kernels() + "\nconst Entry entries[] = {\n")
+	for _, m := range kernelName.FindAllStringSubmatch(cuda.Kernels(), -1) {
+		fmt.Fprintf(&b, "ENTRY(%s),\n", m[1])
+	}
+	b.WriteString("{0, 0, 0, 0}};\n")
+	return b.String()
+}
+
+// buildFake compiles the fake driver and its compiler.
+func buildFake(dir string) error {
+	fake, err := filepath.Abs("testdata/fake")
+	if err != nil {
+		return err
+	}
+	h := fnv.New64a()
+	h.Write([]byte(cuda.Source()))
+	for name, text := range map[string]string{
+		"kernels.cpp": kernelsOnHost(),
+		"hash.cpp":    fmt.Sprintf("extern const unsigned long long source_hash;\nconst unsigned long long source_hash = %dull;\n", h.Sum64()),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	for library, sources := range map[string][]string{
+		"libcuda.so.1":   {"kernels.cpp", fake + "/run.cpp", fake + "/driver.cpp"},
+		"libnvrtc.so.12": {"hash.cpp", fake + "/nvrtc.cpp"},
+	} {
+		args := append([]string{"-std=c++14", "-O2", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas",
+			"-fPIC", "-shared", "-I" + fake, "-o", library}, sources...)
+		c := exec.Command("g++", args...)
+		c.Dir = dir
+		if out, err := c.CombinedOutput(); err != nil {
+			return fmt.Errorf("build the fake %s: %w\n%s", library, err, out)
+		}
+	}
+	return nil
+}
+
+// needFake skips a test that the fake driver alone can run.
+func needFake(t *testing.T) {
+	t.Helper()
+	if onCard {
+		t.Skip("runs on the fake driver only, and a card was asked for")
+	}
+	if fakeMissing != "" {
+		t.Skip(fakeMissing)
+	}
+}

@@ -1,0 +1,44 @@
+// What every kernel shares. Pictures and filters of rank 4 lie as NHWC (a
+// filter (O,I,KH,KW) as O,KH,KW,I); everything else is row-major. Sizes are
+// elements. Sums are taken in double, in an order that the launch fixes.
+
+#define KERNEL extern "C" __global__ void
+#define EACH(i, n) for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < (n); i += gridDim.x * blockDim.x)
+
+enum { RELU, LEAKY, TANH, SIGMOID, ADDED, NOTHING };
+
+__device__ __forceinline__ float activate(int kind, float slope, float x) {
+	switch (kind) {
+	case RELU: return x > 0 || x != x ? x : 0;
+	case LEAKY: return x > 0 || x != x ? x : slope * x;
+	case TANH: return tanhf(x);
+	case SIGMOID: return 1 / (1 + expf(-x));
+	}
+	return x;
+}
+
+// Post is up to two steps fused behind a result.
+struct Post {
+	int kind0, kind1;
+	float slope0, slope1;
+	const float *add;
+};
+
+__device__ __forceinline__ float post(const Post &p, float v, int i) {
+	v = p.kind0 == ADDED ? v + p.add[i] : activate(p.kind0, p.slope0, v);
+	return p.kind1 == ADDED ? v + p.add[i] : activate(p.kind1, p.slope1, v);
+}
+
+// total adds v over the threads of a block; all of them get the sum. room is
+// a double for each thread.
+__device__ __forceinline__ double total(double v, double *room) {
+	int t = threadIdx.x;
+	__syncthreads();
+	room[t] = v;
+	__syncthreads();
+	for (int half = blockDim.x / 2; half > 0; half /= 2) {
+		if (t < half) room[t] += room[t + half];
+		__syncthreads();
+	}
+	return room[0];
+}

@@ -1,0 +1,94 @@
+package cuda
+
+import (
+	"os"
+	"path/filepath"
+)
+
+// Options for Open.
+type Options struct {
+	// Card is its number, as nvidia-smi counts.
+	Card int
+	// Cache is the folder that compiled kernels are kept in; empty: the user's
+	// cache folder.
+	Cache string
+}
+
+// Card is what Probe knows of one card.
+type Card struct {
+	Name        string
+	About       string // capability, memory, driver, compiler
+	Total, Free uint64 // bytes
+}
+
+// library is a shared library that is opened at run time.
+type library struct {
+	name  string
+	files []string // by preference
+	fix   string   // how it gets there
+}
+
+var (
+	libcuda = library{"libcuda", []string{"libcuda.so.1"}, "install NVIDIA's driver, 525 or later"}
+	nvrtc   = library{"NVRTC", []string{"libnvrtc.so.13", "libnvrtc.so.12"}, "pip install nvidia-cuda-nvrtc-cu12, or name its folder in V2V_CUDA_PATH"}
+)
+
+// symbol is a function that is looked up, and the first version of CUDA whose
+// library has it.
+type symbol struct {
+	name  string
+	since int // 1000*major + 10*minor
+}
+
+// The functions asked for, by library. Those with a version in their names are
+// what the headers' macros of the plain names stand for.
+var symbols = map[string][]symbol{
+	libcuda.name: {
+		{"cuInit", 2000}, {"cuDriverGetVersion", 2020}, {"cuGetErrorName", 6000}, {"cuGetErrorString", 6000},
+		{"cuDeviceGetCount", 2000}, {"cuDeviceGet", 2000}, {"cuDeviceGetName", 2000}, {"cuDeviceGetAttribute", 2000}, {"cuDeviceTotalMem_v2", 3020},
+		{"cuDevicePrimaryCtxRetain", 7000}, {"cuDevicePrimaryCtxRelease_v2", 11000}, {"cuCtxSetCurrent", 4000},
+		{"cuMemGetInfo_v2", 3020}, {"cuMemAlloc_v2", 3020}, {"cuMemFree_v2", 3020}, {"cuMemHostAlloc", 2020}, {"cuMemFreeHost", 2000},
+		{"cuMemcpyHtoDAsync_v2", 3020}, {"cuMemcpyDtoHAsync_v2", 3020}, {"cuMemcpyDtoDAsync_v2", 3020}, {"cuMemsetD8Async", 3020},
+		{"cuStreamCreate", 2000}, {"cuStreamDestroy_v2", 4000}, {"cuStreamSynchronize", 2000}, {"cuStreamWaitEvent", 3020},
+		{"cuEventCreate", 2000}, {"cuEventDestroy_v2", 4000}, {"cuEventRecord", 2000}, {"cuEventSynchronize", 2000}, {"cuEventElapsedTime", 2000},
+		{"cuModuleLoadData", 2000}, {"cuModuleUnload", 2000}, {"cuModuleGetFunction", 2000}, {"cuLaunchKernel", 4000},
+		{"cuStreamBeginCapture_v2", 10010}, {"cuStreamEndCapture", 10000}, {"cuGraphInstantiateWithFlags", 11040}, {"cuGraphLaunch", 10000},
+		{"cuGraphDestroy", 10000}, {"cuGraphExecDestroy", 10000},
+	},
+	nvrtc.name: {
+		{"nvrtcVersion", 7000}, {"nvrtcCreateProgram", 7000}, {"nvrtcDestroyProgram", 7000}, {"nvrtcCompileProgram", 7000},
+		{"nvrtcGetProgramLogSize", 7000}, {"nvrtcGetProgramLog", 7000}, {"nvrtcGetCUBINSize", 11010}, {"nvrtcGetCUBIN", 11010},
+	},
+}
+
+// oldest is the first version of CUDA that a driver must support.
+const oldest = 12000
+
+// places lists what to open for a file, in order: V2V_CUDA_PATH, whatever the
+// system's linker finds, CUDA's own folders, and those of Python packages.
+func places(file string) []string {
+	var at []string
+	in := func(dirs ...string) {
+		for _, d := range dirs {
+			found, err := filepath.Glob(filepath.Join(d, file))
+			if err == nil {
+				at = append(at, found...)
+			}
+		}
+	}
+	in(filepath.SplitList(os.Getenv("V2V_CUDA_PATH"))...)
+	at = append(at, file)
+	for _, home := range []string{os.Getenv("CUDA_HOME"), os.Getenv("CUDA_PATH"), "/usr/local/cuda"} {
+		if home != "" {
+			in(filepath.Join(home, "lib64"), filepath.Join(home, "lib"))
+		}
+	}
+	in("/usr/lib/wsl/lib")
+	home, _ := os.UserHomeDir()
+	for _, prefix := range []string{os.Getenv("VIRTUAL_ENV"), os.Getenv("CONDA_PREFIX"), filepath.Join(home, ".local"), filepath.Join(home, ".pyenv/versions/*"), "/usr/local", "/usr"} {
+		if prefix != "" {
+			in(filepath.Join(prefix, "lib/python3*/*-packages/nvidia/*/lib"))
+		}
+	}
+	return at
+}

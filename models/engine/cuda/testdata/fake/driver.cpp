@@ -1,0 +1,180 @@
+// A driver of CUDA that computes on the host: the functions of libcuda that v2v
+// asks for, with memory that ends at a guard page and starts as NaN. FAKE_CUDA
+// names one fault (see fault); FAKE_CUDA_LOG a file that gets what was left.
+#include "shim.h"
+#include <sys/mman.h>
+#include <map>
+#include <string>
+#include <vector>
+
+typedef unsigned long long u64;
+#define API extern "C" __attribute__((visibility("default"))) int
+
+void run_grid(void (*f)(void **), dim grid, dim block, unsigned shared, void **p);
+
+enum { OUT_OF_MEMORY = 2, INVALID = 1, NO_DEVICE = 100, NO_IMAGE = 200, NOT_FOUND = 500, LOST = 719 };
+
+// fault is the number after "name=" in FAKE_CUDA, or other.
+static long fault(const char *name, long other) {
+	const char *s = getenv("FAKE_CUDA");
+	size_t n = strlen(name);
+	return s && !strncmp(s, name, n) && s[n] == '=' ? atol(s + n + 1) : other;
+}
+
+struct Launch { const Entry *entry; dim grid, block; unsigned shared; std::vector<std::vector<char>> arguments; };
+struct Action { int kind; char *dst, *src; size_t n; unsigned value; Launch launch; };
+
+static std::map<char *, size_t> memory, pinned;
+static std::map<std::string, int> live;
+static std::vector<Action> *capturing;
+static long allocations, launches;
+
+static int perform(Action &a) {
+	if (launches >= fault("lost", 1L << 60)) return LOST;
+	switch (a.kind) {
+	case 0: memcpy(a.dst, a.src, a.n); break;
+	case 1: memset(a.dst, a.value, a.n); break;
+	case 2: {
+		launches++;
+		std::vector<void *> p;
+		for (auto &x : a.launch.arguments) p.push_back(x.data());
+		run_grid(a.launch.entry->call, a.launch.grid, a.launch.block, a.launch.shared, p.data());
+	}
+	}
+	return 0;
+}
+
+static int act(Action a) {
+	if (capturing) {
+		capturing->push_back(a);
+		return 0;
+	}
+	return perform(a);
+}
+
+API cuInit(unsigned) { return fault("init", 0); }
+API cuDriverGetVersion(int *v) { *v = fault("version", 12080); return 0; }
+API cuDeviceGetCount(int *n) { *n = fault("devices", 2); return 0; }
+API cuDeviceGet(int *d, int i) { *d = i; return 0; }
+API cuDeviceGetName(char *name, int n, int d) { snprintf(name, n, "Fake %d", d); return 0; }
+API cuDeviceTotalMem_v2(size_t *n, int) { *n = 1 << 30; return 0; }
+API cuDeviceGetAttribute(int *v, int what, int) {
+	*v = what == 75 ? fault("capability", 9) : what == 16 ? 4 : 0;
+	return 0;
+}
+API cuDevicePrimaryCtxRetain(void **c, int) { *c = (void *)1; allocations = launches = 0; return 0; }
+API cuDevicePrimaryCtxRelease_v2(int) {
+	if (const char *path = getenv("FAKE_CUDA_LOG")) {
+		FILE *f = fopen(path, "w");
+		fprintf(f, "memory=%zu pinned=%zu", memory.size(), pinned.size());
+		for (auto &l : live) fprintf(f, " %s=%d", l.first.c_str(), l.second);
+		fclose(f);
+	}
+	return 0;
+}
+API cuCtxSetCurrent(void *) { return 0; }
+API cuMemGetInfo_v2(size_t *free, size_t *total) {
+	*total = *free = fault("memory", 1 << 30);
+	for (auto &m : memory) *free -= m.second < *free ? m.second : *free;
+	return 0;
+}
+
+static size_t whole(size_t n) { return (n + 4095) / 4096 * 4096; }
+
+API cuMemAlloc_v2(u64 *p, size_t n) {
+	size_t free, total;
+	cuMemGetInfo_v2(&free, &total);
+	if (n > free || ++allocations == fault("alloc", -1)) return OUT_OF_MEMORY;
+	char *base = (char *)mmap(0, whole(n) + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	mprotect(base + whole(n), 4096, PROT_NONE);
+	char *at = base + whole(n) - (n + 15) / 16 * 16;
+	memset(at, 0xff, n);
+	memory[at] = n;
+	*p = (u64)at;
+	return 0;
+}
+API cuMemFree_v2(u64 p) {
+	auto m = memory.find((char *)p);
+	if (m == memory.end()) return INVALID;
+	munmap((char *)(p & ~4095ull), whole(m->second) + 4096);
+	memory.erase(m);
+	return 0;
+}
+API cuMemHostAlloc(void **p, size_t n, unsigned) { *p = malloc(n); pinned[(char *)*p] = n; return 0; }
+API cuMemFreeHost(void *p) {
+	if (!pinned.erase((char *)p)) return INVALID;
+	free(p);
+	return 0;
+}
+API cuMemcpyHtoDAsync_v2(u64 d, void *s, size_t n, void *) { return act({0, (char *)d, (char *)s, n, 0, {}}); }
+API cuMemcpyDtoHAsync_v2(void *d, u64 s, size_t n, void *) { return act({0, (char *)d, (char *)s, n, 0, {}}); }
+API cuMemcpyDtoDAsync_v2(u64 d, u64 s, size_t n, void *) { return act({0, (char *)d, (char *)s, n, 0, {}}); }
+API cuMemsetD8Async(u64 d, unsigned char v, size_t n, void *) { return act({1, (char *)d, 0, n, v, {}}); }
+
+static int made(void **h, const char *what) { *h = malloc(1); live[what]++; return 0; }
+static int gone(void *h, const char *what) { free(h); live[what]--; return 0; }
+
+API cuStreamCreate(void **s, unsigned) { return made(s, "streams"); }
+API cuStreamDestroy_v2(void *s) { return gone(s, "streams"); }
+API cuStreamSynchronize(void *) { return launches >= fault("lost", 1L << 60) ? LOST : 0; }
+API cuStreamWaitEvent(void *, void *, unsigned) { return 0; }
+API cuEventCreate(void **e, unsigned) { return made(e, "events"); }
+API cuEventDestroy_v2(void *e) { return gone(e, "events"); }
+API cuEventRecord(void *, void *) { return 0; }
+API cuEventSynchronize(void *) { return 0; }
+API cuEventElapsedTime(float *ms, void *, void *) { *ms = 1; return 0; }
+
+API cuModuleLoadData(void **m, const void *image) {
+	if (strncmp((const char *)image, "fake cubin", 10)) return NO_IMAGE;
+	return made(m, "modules");
+}
+API cuModuleUnload(void *m) { return gone(m, "modules"); }
+API cuModuleGetFunction(void **f, void *, const char *name) {
+	for (const Entry *e = entries; e->name; e++)
+		if (!strcmp(e->name, name)) {
+			*f = (void *)e;
+			return 0;
+		}
+	return NOT_FOUND;
+}
+
+API cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void *, void **params, void **) {
+	if (!gx || !gy || !gz || !bx || by * bz != 1 || bx > 1024 || gy > 65535 || gz > 65535 || shared > 48 << 10) return INVALID;
+	const Entry *e = (const Entry *)f;
+	Launch l = {e, {gx, gy, gz}, {bx, by, bz}, shared, {}};
+	for (int i = 0; i < e->count; i++) l.arguments.emplace_back((char *)params[i], (char *)params[i] + e->sizes[i]);
+	return act({2, 0, 0, 0, 0, l});
+}
+
+API cuStreamBeginCapture_v2(void *, int) {
+	if (capturing) return INVALID;
+	capturing = new std::vector<Action>;
+	return 0;
+}
+API cuStreamEndCapture(void *, void **g) {
+	*g = capturing;
+	capturing = 0;
+	live["graphs"]++;
+	return 0;
+}
+API cuGraphInstantiateWithFlags(void **e, void *g, u64) {
+	*e = new std::vector<Action>(*(std::vector<Action> *)g);
+	live["graph executables"]++;
+	return 0;
+}
+API cuGraphDestroy(void *g) { delete (std::vector<Action> *)g; live["graphs"]--; return 0; }
+API cuGraphExecDestroy(void *g) { delete (std::vector<Action> *)g; live["graph executables"]--; return 0; }
+API cuGraphLaunch(void *g, void *) {
+	for (auto &a : *(std::vector<Action> *)g)
+		if (int r = perform(a)) return r;
+	return 0;
+}
+API cuGetErrorName(int r, const char **s) {
+	static const std::map<int, const char *> names = {{1, "CUDA_ERROR_INVALID_VALUE"}, {2, "CUDA_ERROR_OUT_OF_MEMORY"}, {100, "CUDA_ERROR_NO_DEVICE"},
+		{200, "CUDA_ERROR_INVALID_IMAGE"}, {500, "CUDA_ERROR_NOT_FOUND"}, {719, "CUDA_ERROR_LAUNCH_FAILED"}, {803, "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH"}};
+	auto n = names.find(r);
+	if (n == names.end()) return INVALID;
+	*s = n->second;
+	return 0;
+}
+API cuGetErrorString(int, const char **s) { *s = "as the fake driver was told"; return 0; }

@@ -1,0 +1,129 @@
+// Runs a grid: block after block, each thread of a block as a fibre.
+#include "shim.h"
+#include <ucontext.h>
+
+dim blockIdx, blockDim, gridDim, threadIdx;
+char *shared_memory;
+
+enum { THREADS = 1024, STACK = 32 << 10 };
+
+static struct Fibre {
+	void *sp;
+	ucontext_t context;
+	char *stack;
+	int site; // of the barrier it waits at; -1 when it is through
+} fibre[THREADS];
+static struct { void *sp; ucontext_t context; } home;
+static void (*body)(void **);
+static void **arguments;
+static unsigned current;
+static bool backwards;
+
+#if defined(__x86_64__)
+// turn saves what a call must preserve and goes on with another stack.
+extern "C" void fake_turn(void **save, void *to);
+asm(".text\n.globl fake_turn\n.hidden fake_turn\nfake_turn:\n"
+	"push %rbp\npush %rbx\npush %r12\npush %r13\npush %r14\npush %r15\n"
+	"mov %rsp,(%rdi)\nmov %rsi,%rsp\n"
+	"pop %r15\npop %r14\npop %r13\npop %r12\npop %rbx\npop %rbp\nret\n");
+static void leave(Fibre &f) { fake_turn(&f.sp, home.sp); }
+static void enter(Fibre &f) { fake_turn(&home.sp, f.sp); }
+static void prepare(Fibre &f, void (*start)()) {
+	void **sp = (void **)(f.stack + STACK) - 1;
+	*--sp = (void *)start;
+	sp -= 6;
+	memset(sp, 0, 6 * sizeof *sp);
+	f.sp = sp;
+}
+#else
+static void leave(Fibre &f) { swapcontext(&f.context, &home.context); }
+static void enter(Fibre &f) { swapcontext(&home.context, &f.context); }
+static void prepare(Fibre &f, void (*start)()) {
+	getcontext(&f.context);
+	f.context.uc_stack.ss_sp = f.stack;
+	f.context.uc_stack.ss_size = STACK;
+	makecontext(&f.context, start, 0);
+}
+#endif
+
+static void fibre_main() {
+	body(arguments);
+	fibre[current].site = -1;
+	leave(fibre[current]);
+}
+
+void give_up(int site) {
+	Fibre &f = fibre[current];
+	f.site = site;
+	leave(f);
+}
+
+static struct { unsigned a[4], b[2]; } fragment[2][THREADS];
+
+static float half(unsigned word, int high) { return __uint_as_float(high ? word & 0xffff0000 : word << 16); }
+
+void mma(float *d, const unsigned *a, const unsigned *b, bool bf16) {
+	static unsigned char parity[THREADS];
+	int t = current, warp = t / 32 * 32, lane = t % 32, now = parity[t] ^= 1;
+	memcpy(fragment[now][t].a, a, 16);
+	memcpy(fragment[now][t].b, b, 8);
+	give_up(-2);
+	for (int e = 0; e < 4; e++) {
+		int row = lane / 4 + 8 * (e / 2), col = lane % 4 * 2 + e % 2;
+		for (int k = 0; k < 8; k++) { // words of the depth
+			unsigned x = fragment[now][warp + row % 8 * 4 + k % 4].a[row / 8 + 2 * (k / 4)];
+			unsigned y = fragment[now][warp + col * 4 + k % 4].b[k / 4];
+			if (bf16) d[e] += half(x, 0) * half(y, 0) + half(x, 1) * half(y, 1);
+			else d[e] += __uint_as_float(x) * __uint_as_float(y);
+		}
+	}
+}
+
+// turns lets the block's threads run from barrier to barrier; every other grid
+// in the opposite order, which shows a barrier that is missing.
+static void turns(unsigned n) {
+	for (bool more = true; more;) {
+		more = false;
+		int site = 0;
+		for (unsigned i = 0; i < n; i++) {
+			current = backwards ? n - 1 - i : i;
+			Fibre &f = fibre[current];
+			if (f.site == -1) continue;
+			threadIdx.x = current;
+			enter(f);
+			if (f.site == -1) continue;
+			if (more && f.site != site) {
+				fprintf(stderr, "fake: threads of a block wait at lines %d and %d\n", site, f.site);
+				abort();
+			}
+			more = true;
+			site = f.site;
+		}
+	}
+}
+
+void run_grid(void (*f)(void **), dim grid, dim block, unsigned shared, void **p) {
+	unsigned n = block.x;
+	static char *memory = (char *)malloc(48 << 10);
+	shared_memory = memory;
+	body = f, arguments = p, gridDim = grid, blockDim = block;
+	backwards = !backwards;
+	for (unsigned t = 0; t < n; t++)
+		if (!fibre[t].stack) fibre[t].stack = (char *)malloc(STACK);
+	for (unsigned b = 0; b < grid.x * grid.y * grid.z; b++) {
+		blockIdx = {b % grid.x, b / grid.x % grid.y, b / grid.x / grid.y};
+		if (!shared) { // no barriers without shared memory
+			for (unsigned t = 0; t < n; t++) {
+				threadIdx.x = current = t;
+				f(p);
+			}
+			continue;
+		}
+		memset(memory, 0xff, shared);
+		for (unsigned t = 0; t < n; t++) {
+			fibre[t].site = 0;
+			prepare(fibre[t], fibre_main);
+		}
+		turns(n);
+	}
+}
