@@ -4,6 +4,7 @@ package cuda
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"sync"
 	"unsafe"
@@ -96,15 +97,16 @@ func (d *Device) about(card int) error {
 
 // prepare makes what every program needs.
 func (d *Device) prepare(cache string) error {
-	code, err := d.compileKernels(cache)
+	code, path, err := d.compileKernels(cache)
 	if err != nil {
 		return err
 	}
-	var c heap
-	defer c.free()
-	image := c.bytes(len(code) + 1)
-	copy(unsafe.Slice((*byte)(image), len(code)), code)
-	if d.module, err = d.api.ask("cuModuleLoadData", uint64(uintptr(image))); err != nil {
+	if d.module, err = d.loadModule(code); err != nil && path != "" { // a damaged cache
+		if err = os.Remove(path); err == nil {
+			return d.prepare(cache)
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("load kernels: %w", err)
 	}
 	const nonBlocking = 1
@@ -112,6 +114,14 @@ func (d *Device) prepare(cache string) error {
 		return err
 	}
 	return d.staging.open(d)
+}
+
+func (d *Device) loadModule(code []byte) (uint64, error) {
+	var c heap
+	defer c.free()
+	image := c.bytes(len(code) + 1)
+	copy(unsafe.Slice((*byte)(image), len(code)), code)
+	return d.api.ask("cuModuleLoadData", uint64(uintptr(image)))
 }
 
 // kernel looks a kernel of the module up.

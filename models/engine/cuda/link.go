@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"gorgonia.org/tensor"
+
 	"github.com/v2v/v2v/models/engine"
 )
 
@@ -167,7 +169,7 @@ func (e *executable) writeTables(key string) error {
 		for _, p := range s.table.patches {
 			binary.LittleEndian.PutUint64(raw[p.offset:], e.at[p.slot])
 		}
-		if err := e.d.staging.upload(e.d, e.tables[i], nil, engine.U8, raw); err != nil {
+		if err := e.d.staging.upload(e.d, e.tables[i], tensor.Shape{len(raw)}, engine.U8, raw); err != nil {
 			return err
 		}
 	}

@@ -15,9 +15,9 @@ import (
 	"unsafe"
 )
 
-// compileKernels is the machine code of the kernels for a card, from the cache
-// folder where it is there.
-func (d *Device) compileKernels(folder string) ([]byte, error) {
+// compileKernels is the machine code of the kernels for a card, and the file of
+// the cache that it was found in, if it was.
+func (d *Device) compileKernels(folder string) (code []byte, from string, err error) {
 	arch := fmt.Sprintf("sm_%d", d.capability)
 	name := fmt.Sprintf("%x-%s-%d.cubin", sha256.Sum256([]byte(Source())), arch, d.api.nvrtc)
 	if folder == "" {
@@ -27,14 +27,13 @@ func (d *Device) compileKernels(folder string) ([]byte, error) {
 	}
 	path := filepath.Join(folder, name)
 	if code, err := os.ReadFile(path); err == nil && len(code) > 0 {
-		return code, nil
+		return code, path, nil
 	}
-	code, err := d.nvrtc(arch)
-	if err != nil {
-		return nil, err
+	if code, err = d.nvrtc(arch); err != nil {
+		return nil, "", err
 	}
 	keepFile(folder, path, code)
-	return code, nil
+	return code, "", nil
 }
 
 // keepFile writes a file whole or not at all; a cache that cannot be written
