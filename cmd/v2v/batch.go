@@ -52,7 +52,7 @@ go on. Exit code 3 says that some failed or are damaged.`,
 	f.StringVar(&o.format, "format", "mp4", "of the outputs: mp4, mov, mkv, webm, avi, or png for folders of pictures")
 	f.StringVar(&o.overwrite, "overwrite", "stale", "which outputs to make again: never, stale, or always")
 	f.Lookup("overwrite").NoOptDefVal = "always"
-	f.IntVar(&o.workers, "workers", 1, "clips at a time")
+	f.IntVar(&o.workers, "workers", 1, "clips at a time; of several cards each gets one at least")
 	f.BoolVar(&o.failFast, "fail-fast", false, "stop at the first clip that fails")
 	f.BoolVar(&o.dryRun, "dry-run", false, "only print what would be done")
 	f.BoolVar(&o.checksum, "checksum", false, "know inputs by every byte, not by size, time and ends")
@@ -121,6 +121,7 @@ func runBatch(ctx context.Context, a *app, o batchOptions, inputs []string) (err
 		return err
 	}
 	o.model.clips, o.model.start = o.clip, o.start
+	o.model.spread = true
 	m, err := o.model.open()
 	if err != nil {
 		return err
@@ -149,8 +150,8 @@ func runBatch(ctx context.Context, a *app, o batchOptions, inputs []string) (err
 		NewWriter: func(ctx context.Context, path, partDir string, info video.Info, w, h int) (video.Writer, error) {
 			return o.sink.create(ctx, path, partDir, info, w, h)
 		},
-		NewGenerator: func(context.Context, int) (jobs.Generator, error) { return m.generator(), nil },
-		Workers:      o.workers, FailFast: o.failFast, OnDamage: o.damage(), Start: o.start, Frames: o.frames,
+		NewGenerator: func(_ context.Context, worker int) (jobs.Generator, error) { return m.generator(worker), nil },
+		Workers:      max(o.workers, len(m.devs)), FailFast: o.failFast, OnDamage: o.damage(), Start: o.start, Frames: o.frames,
 		Events: func(e jobs.Event) { a.batchEvent(bar, e) }, Log: a.log,
 	})
 	bar.done()

@@ -135,7 +135,7 @@ func runConvert(ctx context.Context, a *app, o convertOptions, in, out string) (
 	if err != nil {
 		return err
 	}
-	gen := m.generator()
+	gen := m.generator(0)
 	defer func() { err = errors.Join(err, gen.Close()) }()
 	job.Generator = gen
 	return a.runClip(ctx, job)

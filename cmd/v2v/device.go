@@ -19,20 +19,31 @@ type deviceOptions struct {
 }
 
 func (d *deviceOptions) flags(f *pflag.FlagSet) {
-	f.StringVar(&d.name, "device", "auto", "auto, cpu or ref")
+	f.StringVar(&d.name, "device", "auto", "auto, cuda:0, cpu or ref")
 	f.IntVar(&d.threads, "threads", 0, "processors that compute; 0 takes all")
-	f.Var((*precision)(&d.precision), "precision", "what convolutions compute in: f32, or bf16 where the processor has it")
+	f.Var((*precision)(&d.precision), "precision", "what convolutions compute in: f32, or bf16 where the processor has it; tf32 on cards")
 }
 
 func (d *deviceOptions) open() (engine.Device, error) {
 	dev, err := devices.Open(d.name, devices.Options{Threads: d.threads})
+	return dev, d.failed(err)
+}
+
+// openAll opens every card of a list, or the one device.
+func (d *deviceOptions) openAll() ([]engine.Device, error) {
+	all, err := devices.OpenAll(d.name, devices.Options{Threads: d.threads})
+	return all, d.failed(err)
+}
+
+// failed gives an error of opening its exit code.
+func (d *deviceOptions) failed(err error) error {
 	switch {
-	case errors.Is(err, engine.ErrUnsupported):
-		return nil, withCode(exitResources, err)
-	case err != nil:
-		return nil, usage("--device %s: %w", d.name, err)
+	case err == nil:
+		return nil
+	case errors.Is(err, engine.ErrUnsupported), errors.Is(err, devices.ErrCard):
+		return withCode(exitResources, err)
 	}
-	return dev, nil
+	return usage("--device %s: %w", d.name, err)
 }
 
 // precision is the value of --precision.

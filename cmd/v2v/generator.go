@@ -22,6 +22,7 @@ type modelOptions struct {
 	from   string // where first frames are read
 	steady stabilise
 	device deviceOptions
+	spread bool // over every card that --device names
 
 	clips clipOptions // how clips of first frames are read
 	start int         // their first frame
@@ -38,7 +39,7 @@ func (o *modelOptions) flags(f *pflag.FlagSet) {
 
 // machine is an open device with a model to run on it.
 type machine struct {
-	dev   engine.Device
+	devs  []engine.Device // several cards take a batch's workers in turn
 	model *models.Model
 	first *video.Frame
 	o     modelOptions
@@ -58,17 +59,30 @@ func (o modelOptions) open() (*machine, error) {
 			return nil, errors.Join(usage("--first: %w", err), m.Close())
 		}
 	}
-	if m.dev, err = o.device.open(); err != nil {
+	if m.devs, err = o.devices(); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
 }
 
+// devices opens what computes: every card of a list where a batch spreads over
+// them, else one device.
+func (o modelOptions) devices() ([]engine.Device, error) {
+	if o.spread {
+		return o.device.openAll()
+	}
+	d, err := o.device.open()
+	if err != nil {
+		return nil, err
+	}
+	return []engine.Device{d}, nil
+}
+
 // Close frees the device and the model; generators must be closed before.
 func (m *machine) Close() error {
 	var err error
-	if m.dev != nil {
-		err = m.dev.Close()
+	for _, d := range m.devs {
+		err = errors.Join(err, d.Close())
 	}
 	return errors.Join(err, m.model.Close())
 }
@@ -84,14 +98,15 @@ func (m *machine) note(extract string) []string {
 // generator runs a model and gives every clip the first picture in its size.
 type generator struct {
 	m      *machine
+	dev    engine.Device
 	runner *models.Runner
 	w, h   int // of the picture that runner was made with
 	style  styleSource
 	seeds  *seeder
 }
 
-func (m *machine) generator() *generator {
-	return &generator{m: m, style: styleSource{o: m.o.style}}
+func (m *machine) generator(worker int) *generator {
+	return &generator{m: m, dev: m.devs[worker%len(m.devs)], style: styleSource{o: m.o.style}}
 }
 
 // Start implements jobs.Generator.
@@ -113,7 +128,7 @@ func (g *generator) Start(ctx context.Context, info video.Info) (w, h int, err e
 		if err := g.stop(); err != nil {
 			return 0, 0, err
 		}
-		g.runner = models.NewRunner(g.m.dev, g.m.model, g.runOptions(first))
+		g.runner = models.NewRunner(g.dev, g.m.model, g.runOptions(first))
 		g.w, g.h = info.Width, info.Height
 	}
 	if g.m.o.style.from != "" {

@@ -39,6 +39,9 @@ const (
 	capabilityMinor = 76
 )
 
+// leastCapability is Ampere's: the first with matrix units for bf16 and tf32.
+const leastCapability = 80
+
 // Open takes a card: libraries, context, kernels.
 func Open(o Options) (engine.Device, error) {
 	d, err := open(o)
@@ -64,7 +67,7 @@ func open(o Options) (*Device, error) {
 	if err := d.about(o.Card); err != nil {
 		return nil, err
 	}
-	if d.capability < 80 {
+	if d.capability < leastCapability {
 		return nil, fmt.Errorf("the card has compute capability %d.%d, v2v needs 8.0 (Ampere) or later: %w", d.capability/10, d.capability%10, engine.ErrUnsupported)
 	}
 	if d.context, err = api.ask("cuDevicePrimaryCtxRetain", d.card); err != nil {

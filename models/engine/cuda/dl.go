@@ -204,3 +204,8 @@ func (a *api) start() error {
 }
 
 func version(v int) string { return fmt.Sprintf("%d.%d", v/1000, v%1000/10) }
+
+// address and text are a piece of C memory as an argument and as a string.
+func address(p unsafe.Pointer) uint64 { return uint64(uintptr(p)) }
+
+func text(p unsafe.Pointer) string { return C.GoString((*C.char)(p)) }

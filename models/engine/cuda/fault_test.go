@@ -264,3 +264,20 @@ func TestCache(t *testing.T) {
 		t.Errorf("with a damaged cache: %v", err)
 	}
 }
+
+// TestProbe: what `v2v devices` says of cards.
+func TestProbe(t *testing.T) {
+	faulty(t, "")
+	cards, err := cuda.Probe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := cuda.Card{Name: "Fake 1", OK: true, Total: 1 << 30, About: "Fake 1, 1.0 GiB, compute capability 9.0, driver for CUDA 12.8, NVRTC 12.8"}
+	if len(cards) != 2 || cards[1] != want {
+		t.Errorf("cards %+v, want the second to be %+v", cards, want)
+	}
+	t.Setenv("FAKE_CUDA", "capability=7")
+	if cards, err = cuda.Probe(); err != nil || cards[0].OK || !strings.Contains(cards[0].About, "needs 8.0") {
+		t.Errorf("an old card: %+v, %v", cards, err)
+	}
+}

@@ -16,9 +16,10 @@ type Options struct {
 
 // Card is what Probe knows of one card.
 type Card struct {
-	Name        string
-	About       string // capability, memory, driver, compiler
-	Total, Free uint64 // bytes
+	Name  string
+	About string // name, memory, capability, versions of driver and compiler
+	OK    bool   // it can be opened
+	Total uint64 // bytes of its memory
 }
 
 // library is a shared library that is opened at run time.

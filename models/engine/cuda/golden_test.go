@@ -1,0 +1,95 @@
+//go:build cgo
+
+package cuda_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	G "gorgonia.org/gorgonia"
+
+	"github.com/v2v/v2v/models"
+	"github.com/v2v/v2v/models/engine"
+	"github.com/v2v/v2v/models/engine/enginetest"
+	"github.com/v2v/v2v/models/nn"
+	"github.com/v2v/v2v/models/weights"
+)
+
+// TestGolden runs whole generators whose outputs PyTorch has written (models'
+// testdata/golden.py): flow, mask, warping and blending included.
+func TestGolden(t *testing.T) {
+	for _, kind := range []string{"batch", "instance"} {
+		t.Run(kind, func(t *testing.T) {
+			f, err := weights.Open("../../testdata/composite_" + kind + ".safetensors")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			golden(t, open(t), f)
+		})
+	}
+}
+
+// goldenProgram builds a golden's network, as a runner does.
+func goldenProgram(f *weights.File, shapes map[string][]int, outputs []string) (*engine.Program, error) {
+	var net models.Vid2Vid
+	if err := f.Config(&net); err != nil {
+		return nil, err
+	}
+	b := nn.NewBuilder(G.NewGraph(), nn.Options{PerFrame: true})
+	out := net.Build(b, models.Inputs{Labels: b.Input("labels", shapes["labels"]...), Prev: b.Input("prev", shapes["prev"]...)})
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
+	s := engine.Source{Constant: func(name string) bool { return name != "labels" && name != "prev" }}
+	for i, n := range []*G.Node{out.Raw, out.Flow, out.Mask, out.Final} {
+		s.Outputs = append(s.Outputs, engine.Named{Name: outputs[i], Node: n})
+	}
+	return engine.Lower(s)
+}
+
+func golden(t *testing.T, d engine.Device, f *weights.File) {
+	inputs, outputs := []string{"labels", "prev"}, []string{"raw", "flow", "mask", "final"}
+	shapes := map[string][]int{}
+	for _, n := range slices.Concat(inputs, outputs) {
+		info, ok := f.Info("golden." + n)
+		if !ok {
+			t.Fatalf("no golden %s", n)
+		}
+		shapes[n] = info.Shape
+	}
+	p, err := goldenProgram(f, shapes, outputs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := d.Compile(p, engine.Options{Constants: f.Float32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	for _, n := range inputs {
+		b, err := d.Alloc(shapes[n], engine.F32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		x := make([]float32, engine.Value{Shape: shapes[n]}.Size())
+		if err := errors.Join(f.Float32("golden."+n, x), b.Write(x), e.Bind(n, b)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := e.Run(); err != nil {
+		t.Fatal(err)
+	}
+	for i, n := range outputs {
+		want := make([]float32, engine.Value{Shape: shapes[n]}.Size())
+		got := make([]float32, len(want))
+		if err := errors.Join(f.Float32("golden."+n, want), e.Output(i).Read(got)); err != nil {
+			t.Fatal(err)
+		}
+		if diff := enginetest.Difference(got, want); !(diff <= 1e-3) {
+			t.Errorf("%s: relative difference %.3g to PyTorch", n, diff)
+		}
+	}
+}
