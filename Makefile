@@ -20,7 +20,7 @@ TESTFLAGS ?=
 # Test binaries run side by side: let OpenMP's idle threads sleep (cmd/v2v/spin.go).
 export GOMP_SPINCOUNT ?= 2000
 
-.PHONY: help setup build demo demo-train workshop learn test test-pure lint fuzz bench bench-setup golden clean
+.PHONY: help setup build demo demo-train workshop learn test test-pure test-cuda lint fuzz bench bench-setup golden clean
 
 help: ## print this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,14 @@ test: setup lint ## run all tests, the build without cgo included
 test-pure: ## build and test without cgo: contracts, graph, ref device, command line
 	CGO_ENABLED=0 go build -o /dev/null ./cmd/v2v
 	CGO_ENABLED=0 go test $(TESTFLAGS) ./...
+
+CUDA_TEST := bin/cuda.test
+
+test-cuda: ## run operators, goldens and benchmarks on this machine's NVIDIA card
+	@CGO_ENABLED=1 go test -c -o $(CUDA_TEST) ./models/engine/cuda
+	@cd models/engine/cuda && V2V_CUDA_TEST=card ../../../$(CUDA_TEST) -test.run 'Operators|TensorCores|Step|FewLaunches|Golden|Table'
+	@python3 -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null && \
+		python3 models/engine/cuda/testdata/composite_cuda.py || echo "no PyTorch with CUDA here to compare with"
 
 lint: ## gofmt, vet, the house's rules
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "not gofmt clean:"; echo "$$out"; exit 1; }

@@ -29,7 +29,17 @@ var onCard = os.Getenv("V2V_CUDA_TEST") == "card"
 var fakeMissing string
 
 func run(m *testing.M) int {
-	if !onCard {
+	if onCard {
+		d, err := cuda.Open(cuda.Options{})
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "no card to test on:", err)
+			return 1
+		}
+		if err := d.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	} else {
 		dir, err := os.MkdirTemp("", "v2v-fake-*")
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
