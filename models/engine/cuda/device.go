@@ -142,10 +142,15 @@ func (d *Device) kernel(name string) (uint64, error) {
 	return f, nil
 }
 
-// do calls f with the card's context on this thread, one caller at a time.
+// do calls f with the card's context, one caller at a time.
 func (d *Device) do(f func() error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.onThread(f)
+}
+
+// onThread calls f with the card's context.
+func (d *Device) onThread(f func() error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := d.api.call("cuCtxSetCurrent", d.context); err != nil {
@@ -257,7 +262,7 @@ func (b *buffer) Read(dst any) error {
 	if err := engine.CheckIO(dst, b.size(), b.typ); err != nil {
 		return fmt.Errorf("read buffer %v: %w", b.shape, err)
 	}
-	if err := b.d.do(func() error { return b.d.staging.download(b.d, b, bytesOf(dst)) }); err != nil {
+	if err := b.d.download(b, bytesOf(dst)); err != nil {
 		return fmt.Errorf("read buffer %v on %s: %w", b.shape, b.d.Name(), err)
 	}
 	return nil

@@ -22,11 +22,11 @@ type executable struct {
 	arena  *block
 	tables []*block // by slot, of those that hold addresses
 	slot   map[int]slot
-	bound  map[int]*buffer // by value
-	own    []*buffer       // outputs nobody has bound
-	graphs map[string]uint64
-	last   string          // what the tables were written for
-	spent  []time.Duration // by step, when profiling
+	bound  map[int]*buffer   // by value
+	own    []*buffer         // outputs nobody has bound
+	graphs map[string]uint64 // by the bound addresses; 0 after the first run
+	last   string            // what the tables were written for
+	spent  []time.Duration   // by step, when profiling
 }
 
 // link places every temporary in one arena by lifetime.
@@ -145,8 +145,15 @@ func (e *executable) run() error {
 	if e.spent != nil {
 		return e.profiled()
 	}
-	graph, ok := e.graphs[string(key)]
-	if !ok {
+	graph, known := e.graphs[string(key)]
+	switch {
+	case !known: // the first run loads the kernels, which capturing must not
+		if len(e.graphs) >= mostGraphs {
+			e.dropGraphs()
+		}
+		e.graphs[string(key)] = 0
+		return e.each(func(s *step) error { return e.d.launch(s, e.at) })
+	case graph == 0:
 		var err error
 		if graph, err = e.capture(); err != nil {
 			return err
@@ -181,28 +188,23 @@ func (e *executable) writeTables(key string) error {
 // take turns, a few suffice.
 const mostGraphs = 16
 
-// capture records the steps as one graph.
-func (e *executable) capture() (uint64, error) {
-	if len(e.graphs) >= mostGraphs {
-		e.dropGraphs()
-	}
-	for _, s := range e.steps { // kernels are looked up before
-		if s.kernel != "memcpy" && s.kernel != "memset" {
-			if _, err := e.d.kernel(s.kernel); err != nil {
-				return 0, err
-			}
+// each calls f with every step, until one fails.
+func (e *executable) each(f func(*step) error) error {
+	for i := range e.steps {
+		if err := f(&e.steps[i]); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// capture records the steps as one graph.
+func (e *executable) capture() (uint64, error) {
 	const threadLocal = 1
 	if err := e.d.api.call("cuStreamBeginCapture_v2", e.d.stream, threadLocal); err != nil {
 		return 0, err
 	}
-	var failed error
-	for i := range e.steps {
-		if failed = e.d.launch(&e.steps[i], e.at); failed != nil {
-			break
-		}
-	}
+	failed := e.each(func(s *step) error { return e.d.launch(s, e.at) })
 	var out room
 	defer out.free()
 	err := e.d.api.call("cuStreamEndCapture", e.d.stream, out.at(0))
@@ -270,7 +272,9 @@ func (e *executable) Close() error {
 
 func (e *executable) dropGraphs() {
 	for k, g := range e.graphs {
-		e.d.api.call("cuGraphExecDestroy", g)
+		if g != 0 {
+			e.d.api.call("cuGraphExecDestroy", g)
+		}
 		delete(e.graphs, k)
 	}
 }

@@ -62,8 +62,8 @@ func (d *Device) nvrtc(arch string) ([]byte, error) {
 	}
 	handle := c.numbers(program)
 	defer d.api.call("nvrtcDestroyProgram", handle)
-	options := c.numbers(c.text("--gpu-architecture="+arch), c.text("--std=c++14"), c.text("--fmad=true"))
-	if err := d.api.call("nvrtcCompileProgram", program, 3, options); err != nil {
+	options := c.numbers(c.text("--gpu-architecture=" + arch))
+	if err := d.api.call("nvrtcCompileProgram", program, 1, options); err != nil {
 		log, e := d.fetch(&c, program, "nvrtcGetProgramLogSize", "nvrtcGetProgramLog")
 		if e != nil {
 			return nil, err

@@ -25,15 +25,17 @@ type lane struct {
 }
 
 // staging carries data between host and card on streams of its own, so that
-// they move while the card computes. Two lanes go up in turn, one comes down.
+// they move while the card computes. Two lanes go up in turn; each caller that
+// waits for data takes a lane down, so that others may give the card work.
 type staging struct {
 	up, down uint64 // streams
-	lanes    [3]lane
+	lanes    [2]*lane
 	turn     int
+	idle     []*lane // for downloads
 }
 
 func (s *staging) open(d *Device) (err error) {
-	const nonBlocking, noTiming = 1, 2
+	const nonBlocking = 1
 	if s.up, err = d.api.ask("cuStreamCreate", nonBlocking); err != nil {
 		return err
 	}
@@ -41,23 +43,32 @@ func (s *staging) open(d *Device) (err error) {
 		return err
 	}
 	for i := range s.lanes {
-		for _, e := range []*uint64{&s.lanes[i].arrived, &s.lanes[i].taken} {
-			if *e, err = d.api.ask("cuEventCreate", noTiming); err != nil {
-				return err
-			}
+		if s.lanes[i], err = d.newLane(); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+func (d *Device) newLane() (l *lane, err error) {
+	const noTiming = 2
+	l = &lane{}
+	if l.arrived, err = d.api.ask("cuEventCreate", noTiming); err != nil {
+		return nil, err
+	}
+	if l.taken, err = d.api.ask("cuEventCreate", noTiming); err != nil {
+		d.api.call("cuEventDestroy_v2", l.arrived)
+		return nil, err
+	}
+	return l, nil
+}
+
 func (s *staging) close(d *Device) {
-	for i := range s.lanes {
-		l := &s.lanes[i]
-		d.dropLane(l)
-		for _, e := range []uint64{l.arrived, l.taken} {
-			if e != 0 {
-				d.api.call("cuEventDestroy_v2", e)
-			}
+	for _, l := range append(s.idle, s.lanes[:]...) {
+		if l != nil {
+			d.dropLane(l)
+			d.api.call("cuEventDestroy_v2", l.arrived)
+			d.api.call("cuEventDestroy_v2", l.taken)
 		}
 	}
 	for _, stream := range []uint64{s.up, s.down} {
@@ -105,7 +116,7 @@ func (d *Device) handOver(event, from, to uint64) error {
 // upload brings bytes to a block, which computation that was asked for before
 // may still be reading.
 func (s *staging) upload(d *Device, to *block, shape tensor.Shape, t engine.Type, data []byte) error {
-	l := &s.lanes[s.turn]
+	l := s.lanes[s.turn]
 	s.turn = 1 - s.turn
 	if err := d.fit(l, len(data)); err != nil {
 		return err
@@ -123,29 +134,48 @@ func (s *staging) upload(d *Device, to *block, shape tensor.Shape, t engine.Type
 	return d.api.call("cuEventRecord", l.taken, d.stream)
 }
 
-// download brings a buffer's bytes to the host and waits for them.
-func (s *staging) download(d *Device, b *buffer, data []byte) error {
-	l := &s.lanes[2]
-	if err := d.fit(l, len(data)); err != nil {
+// download brings a buffer's bytes to the host and waits for them, while others
+// may use the device.
+func (d *Device) download(b *buffer, data []byte) error {
+	var l *lane
+	err := d.do(func() (err error) {
+		if n := len(d.staging.idle); n > 0 {
+			l, d.staging.idle = d.staging.idle[n-1], d.staging.idle[:n-1]
+		} else if l, err = d.newLane(); err != nil {
+			return err
+		}
+		return d.startDownload(l, b, len(data))
+	})
+	if l == nil {
+		return err
+	}
+	if err == nil {
+		err = d.onThread(func() error { return d.api.call("cuEventSynchronize", l.taken) })
+	}
+	if err == nil {
+		copy(data, unsafe.Slice((*byte)(C.v2v_at(C.uint64_t(l.pinned))), len(data)))
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.staging.idle = append(d.staging.idle, l)
+	return err
+}
+
+// startDownload gives the card the work of a download.
+func (d *Device) startDownload(l *lane, b *buffer, bytes int) error {
+	if err := d.fit(l, bytes); err != nil {
 		return err
 	}
 	if err := d.turn("to_plain", b.shape, b.typ, b.mem.at, l.device.at); err != nil {
 		return err
 	}
-	if err := d.handOver(l.arrived, d.stream, s.down); err != nil {
+	if err := d.handOver(l.arrived, d.stream, d.staging.down); err != nil {
 		return err
 	}
-	if err := d.api.call("cuMemcpyDtoHAsync_v2", l.pinned, l.device.at, uint64(len(data)), s.down); err != nil {
+	if err := d.api.call("cuMemcpyDtoHAsync_v2", l.pinned, l.device.at, uint64(bytes), d.staging.down); err != nil {
 		return err
 	}
-	if err := d.api.call("cuEventRecord", l.taken, s.down); err != nil {
-		return err
-	}
-	if err := d.api.call("cuStreamSynchronize", s.down); err != nil {
-		return err
-	}
-	copy(data, unsafe.Slice((*byte)(C.v2v_at(C.uint64_t(l.pinned))), len(data)))
-	return nil
+	return d.api.call("cuEventRecord", l.taken, d.staging.down)
 }
 
 // turn copies a value between the caller's order and the card's.
