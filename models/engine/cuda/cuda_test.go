@@ -3,7 +3,10 @@
 package cuda_test
 
 import (
+	"errors"
 	"testing"
+
+	"gorgonia.org/tensor"
 
 	"github.com/v2v/v2v/models/engine"
 	"github.com/v2v/v2v/models/engine/cuda"
@@ -54,12 +57,91 @@ func TestTensorCores(t *testing.T) {
 				default:
 					continue
 				}
-				if i%5 != 0 {
+				if i%5 != 0 || large(c) {
 					continue
 				}
 				t.Run(c.Name, func(t *testing.T) { compare(t, d, c, p.precision, p.tolerance) })
 			}
 		})
+	}
+}
+
+// large cases take the fake driver seconds.
+func large(c enginetest.Case) bool {
+	n := 0
+	for _, s := range c.Shapes {
+		n += s.TotalSize()
+	}
+	return n > 60000
+}
+
+// TestTwoCards: cards have names, memory and programs of their own.
+func TestTwoCards(t *testing.T) {
+	needFake(t)
+	first, c := open(t), enginetest.Cases()[0]
+	second, err := cuda.Open(cuda.Options{Card: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	if first.Name() != "cuda:0" || second.Name() != "cuda:1" {
+		t.Errorf("cards are called %s and %s", first.Name(), second.Name())
+	}
+	compare(t, first, c, engine.Float32, 1e-5)
+	compare(t, second, c, engine.Float32, 1e-5)
+	p, err := enginetest.Build(c, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := first.Compile(p, engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	b, err := second.Alloc(c.Shapes[0], engine.F32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if err := e.Bind("x0", b); err == nil {
+		t.Error("a program of one card takes the memory of another")
+	}
+}
+
+// TestSharedConstants: programs that name one source load its weights once, and
+// the weights outlive whichever is closed first.
+func TestSharedConstants(t *testing.T) {
+	d, c, loads := open(t), enginetest.Case{Op: op.Conv{Stride: 1, Pad: 1}, Shapes: []tensor.Shape{{1, 8, 6, 5}, {4, 8, 3, 3}}, Const: []int{1}}, 0
+	p, err := enginetest.Build(c, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	vals := enginetest.Values(c)
+	x, err := d.Alloc(c.Shapes[0], engine.F32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	if err := x.Write(vals[0]); err != nil {
+		t.Fatal(err)
+	}
+	var exes []engine.Executable
+	for range 2 {
+		e, err := d.Compile(p, engine.Options{Source: "model", Constants: func(_ string, dst []float32) error { loads++; copy(dst, vals[1]); return nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		exes = append(exes, e)
+	}
+	var got [2][]float32
+	for i, e := range exes {
+		got[i] = make([]float32, 4*6*5)
+		if err := errors.Join(e.Bind("x0", x), e.Run(), e.Output(0).Read(got[i]), e.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := enginetest.Difference(got[0], got[1]); diff != 0 || loads != 1 {
+		t.Errorf("weights were loaded %d times, results differ by %g", loads, diff)
 	}
 }
 

@@ -35,6 +35,9 @@ func Open(name string, o Options) (engine.Device, error) {
 		if errors.Is(err, engine.ErrUnsupported) {
 			return ref.Open(), nil
 		}
+		if errors.Is(err, ErrCard) {
+			err = cardError{fmt.Errorf("%w; --device cpu computes on the processor", err)}
+		}
 		return d, err
 	case "cpu":
 		return openCPU(o)
