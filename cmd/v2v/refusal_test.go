@@ -32,6 +32,8 @@ var refusals = []struct {
 	{2, "bench --arch composite -n 4", `give 5 or more`},
 	{2, "bench --arch composite --norm layer", `give batch or instance`},
 	{2, "bench --arch composite --device gpu7", `none of auto, cpu, ref`},
+	{2, "bench --arch composite --device cuda:0,cuda:1", `only a batch spreads over several`},
+	{5, "bench --arch composite --device cuda:99", `open cuda`},
 	{2, "bench --arch composite --ngf 4 --size 16x16 --device ref --precision bf16", `not supported on this device`},
 	{6, "bench --model nothing.safetensors", `nothing.safetensors: no such file`},
 
