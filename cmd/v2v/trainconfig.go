@@ -144,7 +144,7 @@ func (c *trainConfig) data() train.DataOptions {
 	if c.Size != "" {
 		crop.Set(c.Size) // check has read it already
 	}
-	o := train.DataOptions{Frames: c.Frames, Flip: c.Flip, Crop: image.Pt(crop.W, crop.H)}
+	o := train.DataOptions{Frames: c.Frames, Flip: c.Flip, Crop: image.Pt(crop.W, crop.H), MaxStep: c.MaxTStep, Strides: c.Strides()}
 	c.load(&o)
 	return o
 }

@@ -30,6 +30,7 @@ const scheduleHelp = `The schedule of vid2vid, by --set or in the configuration:
   accumulate=4                 chunks whose gradients are averaged before weights move
   niter_fix_global=3           epochs in which the finest spatial scale alone learns
   ema=0.999                    the model is a mean of the generator's weights
+  max_t_step=4                 samples step through clips by 1 to 4 frames, drawn for each
   load_size=256x512            resize to height x width; --size then cuts samples
 A configuration with tables [[stage]] is trained stage after stage: each has the
 keys above them and its own, and begins with the weights of the one before, where a
@@ -45,6 +46,7 @@ type ScheduleTOML struct {
 	MaxFramesTotal int    `toml:"max_frames_total,omitempty"` // how long they become, with the frames before them; 0 is 128
 	EpochSamples   int    `toml:"epoch_samples,omitempty"`    // samples an epoch; 0 is one of each clip
 	NiterFixGlobal int    `toml:"niter_fix_global,omitempty"` // epochs in which the finest spatial scale alone learns
+	MaxTStep       int    `toml:"max_t_step,omitempty"`       // frames of a clip at most from one of a sample to the next; 0 is 1
 	LoadSize       string `toml:"load_size,omitempty"`        // HxW that everything is resized to; "" for no change
 
 	Stage []map[string]any `toml:"stage,omitempty"` // what each stage has over the rest
@@ -54,8 +56,8 @@ func (s ScheduleTOML) byEpochs() bool { return s.Niter != 0 || s.NiterDecay != 0
 
 func (s ScheduleTOML) check() error {
 	switch {
-	case min(s.Niter, s.NiterDecay, s.NiterStep, s.MaxFramesTotal, s.EpochSamples, s.NiterFixGlobal) < 0:
-		return usage("configuration: niter, niter_decay, niter_step, max_frames_total, epoch_samples and niter_fix_global are at least 0")
+	case min(s.Niter, s.NiterDecay, s.NiterStep, s.MaxFramesTotal, s.EpochSamples, s.NiterFixGlobal, s.MaxTStep) < 0:
+		return usage("configuration: niter, niter_decay, niter_step, max_frames_total, epoch_samples, max_t_step and niter_fix_global are at least 0")
 	case !s.byEpochs() && (s.NiterStep > 0 || s.EpochSamples > 0 || s.NiterFixGlobal > 0):
 		return usage("configuration: niter_step, epoch_samples and niter_fix_global count epochs: give niter or niter_decay instead of steps")
 	case s.LoadSize != "":

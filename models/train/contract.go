@@ -20,6 +20,8 @@ type Sample struct {
 	A, B    []*video.Frame
 	Flow    []*flow.Field
 	Visible [][]float32
+	// Far is by a number of frames the flow from each to that many before.
+	Far map[int][]*flow.Field
 }
 
 // Loss is one term of a step's losses, in the order it is shown.

@@ -44,6 +44,13 @@ type DataOptions struct {
 	Crop image.Point
 	// Flip mirrors every other sample.
 	Flip bool
+	// MaxStep is how many frames of a clip at most lie from one of a sample to
+	// the next: as many as are drawn for it, all equally likely that its clip
+	// has room for. Held-out samples step by one. 1 when zero.
+	MaxStep int
+	// Strides are over how many frames of a sample motion is measured beside
+	// that from frame to frame.
+	Strides []int
 	// Loose takes pictures beside folders and videos: each is a clip of one
 	// frame.
 	Loose bool
@@ -106,7 +113,7 @@ type clip struct {
 	size image.Point
 	n    int
 	a, b int
-	flow []int // 1 + blob of the motion from frame t to t-1 in Data.flows; 0 where not measured yet
+	flow map[[2]int]int // of {t, span}: blob of the motion from frame t to t-span in Data.flows, once measured
 }
 
 // Clips is the number of clips.
@@ -150,6 +157,9 @@ func (d *Data) describe() string {
 	if d.o.Flip {
 		flip = ", flipped"
 	}
+	if d.o.MaxStep > 1 {
+		flip += fmt.Sprintf(", of steps to %d", d.o.MaxStep)
+	}
 	return fmt.Sprintf("%d clips, %d frames, samples of %s%s, %08x", d.Clips(), d.Frames(), dims(d.size), flip, h.Sum32())
 }
 
@@ -160,6 +170,7 @@ func (d *Data) Close() error {
 
 // view is how a sample is cut from its frames.
 type view struct {
+	step int         // frames of the clip from one to the next
 	at   image.Point // top left corner
 	size image.Point
 	flip bool
@@ -185,6 +196,7 @@ func (d *Data) sample(ctx context.Context, clips []*clip, i, seed uint64, frames
 	flip := r.IntN(2) == 1
 	if d.o.Split == TrainSplit {
 		v.at, v.flip = image.Pt(x, y), flip && d.o.Flip
+		v.step, start = d.stride(r, c, start, frames)
 	}
 	s, err := d.cut(ctx, c, start, frames, v)
 	if err != nil {
@@ -214,7 +226,7 @@ func (d *Data) Spread(ctx context.Context, n, frames int) ([]*Sample, error) {
 }
 
 func (d *Data) middle(c *clip) view {
-	return view{at: c.size.Sub(d.size).Div(2), size: d.size}
+	return view{step: 1, at: c.size.Sub(d.size).Div(2), size: d.size}
 }
 
 // window finds the k-th window of that many frames.
@@ -238,30 +250,34 @@ func (d *Data) cut(ctx context.Context, c *clip, start, frames int, v view) (*Sa
 	}
 	var buf []byte
 	for t := range frames {
+		at := start + t*v.step
 		for _, side := range []struct {
 			first int
 			to    []*video.Frame
 		}{{c.a, s.A}, {c.b, s.B}} {
-			pix, err := d.frames.get(side.first+start+t, buf)
+			pix, err := d.frames.get(side.first+at, buf)
 			if err != nil {
-				return nil, fmt.Errorf("clip %s frame %d: %w", c.name, start+t, err)
+				return nil, fmt.Errorf("clip %s frame %d: %w", c.name, at, err)
 			}
 			if d.frames.file != nil {
 				buf = pix
 			}
 			side.to[t] = v.frame(pix, c.size.X)
-			side.to[t].PTS = int64(start + t)
+			side.to[t].PTS = int64(at)
 		}
 		if t == 0 || d.o.Flow == nil {
 			continue
 		}
-		m, err := d.motion(ctx, c, start+t)
+		m, err := d.motion(ctx, c, at, v.step)
 		if err != nil {
-			return nil, fmt.Errorf("clip %s frame %d: %w", c.name, start+t, err)
+			return nil, fmt.Errorf("clip %s frame %d: %w", c.name, at, err)
 		}
 		s.Flow[t], s.Visible[t] = v.motion(m, c.size)
 	}
-	return s, nil
+	if d.o.Flow == nil {
+		return s, nil
+	}
+	return s, d.far(ctx, c, s, v)
 }
 
 // frame cuts the view out of a picture whose rows are w pixels wide.

@@ -18,33 +18,38 @@ const (
 	motionBytes = 5
 )
 
-// motion returns the encoded flow from frame t of B to frame t-1, measuring it
-// the first time.
-func (d *Data) motion(ctx context.Context, c *clip, t int) ([]byte, error) {
+// motion returns the encoded flow from frame t of B to frame t-span, measuring
+// it the first time.
+func (d *Data) motion(ctx context.Context, c *clip, t, span int) ([]byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if c.flow[t] == 0 {
-		m, err := d.measure(ctx, c, t)
+	key := [2]int{t, span}
+	blob, ok := c.flow[key]
+	if !ok {
+		m, err := d.measure(ctx, c, t, span)
 		if err != nil {
 			return nil, fmt.Errorf("measure motion: %w", err)
 		}
-		i, err := d.flows.add(m)
-		if err != nil {
+		if blob, err = d.flows.add(m); err != nil {
 			return nil, fmt.Errorf("keep motion: %w", err)
 		}
-		c.flow[t] = i + 1
+		if c.flow == nil {
+			c.flow = map[[2]int]int{}
+		}
+		c.flow[key] = blob
 	}
-	return d.flows.get(c.flow[t]-1, nil)
+	return d.flows.get(blob, nil)
 }
 
-func (d *Data) measure(ctx context.Context, c *clip, t int) ([]byte, error) {
+func (d *Data) measure(ctx context.Context, c *clip, t, span int) ([]byte, error) {
 	var pair [2]*video.Frame // before, now
 	for i := range pair {
-		pix, err := d.frames.get(c.b+t-1+i, nil)
+		at := t - span*(1-i)
+		pix, err := d.frames.get(c.b+at, nil)
 		if err != nil {
 			return nil, err
 		}
-		pair[i] = &video.Frame{Pix: pix, W: c.size.X, H: c.size.Y, PTS: int64(t - 1 + i)}
+		pair[i] = &video.Frame{Pix: pix, W: c.size.X, H: c.size.Y, PTS: int64(at)}
 	}
 	back, err := d.o.Flow.Estimate(ctx, pair[1], pair[0])
 	if err != nil {

@@ -199,7 +199,6 @@ func (l *dataLoader) pair(ctx context.Context, name string, paths ...string) err
 		}
 	}
 	c.a, c.b, c.n, c.size = first[0], first[1], count[0], size[0]
-	c.flow = make([]int, c.n)
 	if count[0] == 0 || count[1] == 0 {
 		return nil // noted already
 	}

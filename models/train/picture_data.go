@@ -215,7 +215,6 @@ func (l *pictureLoader) group(ctx context.Context, name string, files []string) 
 		}
 	}
 	c.n = len(l.d.frames.blobs) - c.a
-	c.flow = make([]int, c.n)
 	if c.n > 0 {
 		l.d.clips = append(l.d.clips, c)
 	}

@@ -123,7 +123,6 @@ func (d *Data) HoldOut(share float64) *Data {
 		end.a, end.b, end.n, end.flow = c.a+c.n-n, c.b+c.n-n, n, nil
 		held.clips = append(held.clips, &end)
 		c.n -= n
-		c.flow = c.flow[:c.n]
 	}
 	last := map[*clip]bool{}
 	for _, c := range singles[len(singles)-int(share*float64(len(singles))):] {

@@ -118,7 +118,7 @@ func (v *Vid2Vid) uploadFlow(batch []*Sample, t, j int) error {
 	for _, in := range v.flows {
 		uv := make([]float32, len(batch)*size*2)
 		for i, s := range batch {
-			f, err := chained(s, t-in.back, in.stride)
+			f, err := across(s, t-in.back, in.stride)
 			if err != nil {
 				return err
 			}

@@ -113,6 +113,16 @@ func (s timeScale) sees(b *nn.Builder, f frame, past []*G.Node, name string, now
 	return xs
 }
 
+// across is the flow from frame t to frame t-stride, as it was measured between
+// the two, or chained where a sample has only that of neighbours. What is hidden
+// in between leads a chain astray.
+func across(s *Sample, t, stride int) (*flow.Field, error) {
+	if far := s.Far[stride]; t >= stride && far != nil {
+		return far[t], nil
+	}
+	return chained(s, t, stride)
+}
+
 // chained is the flow from frame t to frame t-stride, followed from frame to
 // frame through those measured; before a clip nothing moves.
 func chained(s *Sample, t, stride int) (*flow.Field, error) {
