@@ -66,6 +66,8 @@ type MultiscaleD struct {
 
 	NoFeatures bool // the names of a discriminator whose features are not matched
 	Widens     bool // each coarser scale is twice as wide, up to 64
+	Plain      bool // no normalisation
+	Spectral   bool // weights over their spectral norm
 }
 
 // The most channels of a discriminator, and of its first layer where scales
@@ -79,10 +81,27 @@ const (
 // scale from the finest, the features of every layer, the last of them the
 // logits (N,1,h,w).
 func (d MultiscaleD) Build(b *nn.Builder, x *G.Node) [][]*G.Node {
-	var all [][]*G.Node
+	all, _ := d.layers(b, x, false)
+	return all
+}
+
+// Learn is Build that, with Spectral, improves the directions of the norms on
+// the way; the updates keep them.
+func (d MultiscaleD) Learn(b *nn.Builder, x *G.Node) ([][]*G.Node, []nn.Update) {
+	return d.layers(b, x, true)
+}
+
+func (d MultiscaleD) layers(b *nn.Builder, x *G.Node, learn bool) (all [][]*G.Node, updates []nn.Update) {
 	for i := range d.NumD {
 		scale := d.NumD - 1 - i
-		p := patches{Layers: d.Layers, NDF: d.NDF, Most: maxD, Norm: d.Norm, Pad: 2}
+		p := patches{Layers: d.Layers, NDF: d.NDF, Most: maxD, Norm: d.Norm, Pad: 2, Plain: d.Plain}
+		if d.Spectral {
+			p.conv = func(b *nn.Builder, x *G.Node, name string, out, k int, o nn.ConvOptions) *G.Node {
+				y, u := b.SpectralConv(x, name, out, k, o, learn)
+				updates = append(updates, u...)
+				return y
+			}
+		}
 		name := inLayers(scale)
 		if d.NoFeatures {
 			name = flat("layer" + strconv.Itoa(scale))
@@ -95,5 +114,5 @@ func (d MultiscaleD) Build(b *nn.Builder, x *G.Node) [][]*G.Node {
 			x = b.AvgPool(x, 3, 2, 1)
 		}
 	}
-	return all
+	return all, updates
 }

@@ -66,25 +66,30 @@ type patches struct {
 	Most        int // channels
 	Norm        nn.NormKind
 	Pad         int
-	NoBias      bool // of convolutions that a normalisation follows
+	NoBias      bool                                                                              // of convolutions that a normalisation follows
+	Plain       bool                                                                              // no normalisation
+	conv        func(b *nn.Builder, x *G.Node, name string, out, k int, o nn.ConvOptions) *G.Node // nil is Builder.Conv
 }
 
 // build gives the result of every layer, the logits last. The name of a
 // layer's convolution is name(layer, 0), of its normalisation name(layer, 1).
 func (p patches) build(b *nn.Builder, x *G.Node, name func(layer, which int) string) []*G.Node {
 	var layers []*G.Node
-	channels := p.NDF
+	channels, conv := p.NDF, p.conv
+	if conv == nil {
+		conv = (*nn.Builder).Conv
+	}
 	for j := 0; j <= p.Layers+1; j++ {
 		o := nn.ConvOptions{Stride: 2, Pad: p.Pad}
 		if j >= p.Layers {
 			o.Stride = 1
 		}
 		if j == p.Layers+1 {
-			return append(layers, b.Conv(x, name(j, 0), 1, 4, o))
+			return append(layers, conv(b, x, name(j, 0), 1, 4, o))
 		}
 		o.NoBias = p.NoBias && j > 0
-		x = b.Conv(x, name(j, 0), channels, 4, o)
-		if j > 0 {
+		x = conv(b, x, name(j, 0), channels, 4, o)
+		if j > 0 && !p.Plain {
 			x = b.Norm(x, name(j, 1), p.Norm)
 		}
 		x = b.LeakyReLU(x, 0.2)

@@ -152,7 +152,7 @@ func groupOf(key string) string {
 		return "learning rate"
 	case strings.HasSuffix(key, "_norm"), strings.HasSuffix(key, "_grad"):
 		return "gradient norm"
-	case key == "W", key == "diversity", strings.HasSuffix(key, "_acc"):
+	case has("W"), key == "diversity", strings.HasSuffix(key, "_acc"):
 		return "measures"
 	case strings.HasPrefix(key, "DT"), strings.HasPrefix(key, "D_T"):
 		return "D_T"

@@ -12,9 +12,9 @@ import (
 )
 
 func TestPanels(t *testing.T) {
-	keys := []string{"G_L1", "D_real", "DT_fake", "F_Flow", "D_norm", "W", "D_acc", "lr", "D_T0_real"}
+	keys := []string{"G_L1", "D_real", "DT_fake", "F_Flow", "D_norm", "G_norm", "DT1_norm", "W", "W_mean", "D_acc", "DT1_acc", "lr", "D_T0_real"}
 	want := []panel{{"G", []string{"G_L1", "F_Flow"}}, {"D", []string{"D_real"}}, {"D_T", []string{"DT_fake", "D_T0_real"}},
-		{"gradient norm", []string{"D_norm"}}, {"measures", []string{"W", "D_acc"}}, {"learning rate", []string{"lr"}}}
+		{"gradient norm", []string{"D_norm", "G_norm", "DT1_norm"}}, {"measures", []string{"W", "W_mean", "D_acc", "DT1_acc"}}, {"learning rate", []string{"lr"}}}
 	if d := cmp.Diff(want, panels(keys, false), cmp.AllowUnexported(panel{})); d != "" {
 		t.Error(d)
 	}

@@ -30,6 +30,8 @@ const scheduleHelp = `The schedule of vid2vid, by --set or in the configuration:
   accumulate=4                 chunks whose gradients are averaged before weights move
   niter_fix_global=3           epochs in which the finest spatial scale alone learns
   ema=0.999                    the model is a mean of the generator's weights
+  discriminator.spectral=true  spectral norm: the discriminators stay smooth; with
+                               discriminator.norm=none
   max_t_step=4                 samples step through clips by 1 to 4 frames, drawn for each
   load_size=256x512            resize to height x width; --size then cuts samples
 A configuration with tables [[stage]] is trained stage after stage: each has the

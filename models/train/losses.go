@@ -1,6 +1,8 @@
 package train
 
 import (
+	"slices"
+
 	G "gorgonia.org/gorgonia"
 
 	"github.com/v2v/v2v/models"
@@ -33,6 +35,7 @@ type terms struct {
 	over  int    // frames that what is added is the mean of; 0 is 1
 	names []string
 	parts []nn.Term
+	keeps []nn.Update // of variables that learn from no loss
 }
 
 // add appends a term; terms of one name are added up.
@@ -113,4 +116,15 @@ type discriminator struct {
 
 func (d discriminator) on(b *nn.Builder, xs ...*G.Node) [][]*G.Node {
 	return d.net.Build(b.In(d.prefix), b.Concat(1, xs...))
+}
+
+// learns is on, where it is the discriminator's own step.
+func (t *terms) learns(d discriminator, xs ...*G.Node) [][]*G.Node {
+	verdict, updates := d.net.Learn(t.b.In(d.prefix), t.b.Concat(1, xs...))
+	for _, u := range updates {
+		if !slices.ContainsFunc(t.keeps, func(k nn.Update) bool { return k.Var == u.Var }) {
+			t.keeps = append(t.keeps, u)
+		}
+	}
+	return verdict
 }

@@ -176,10 +176,10 @@ func (g vid2vidGraphs) judge(k kind) (*step, error) {
 		}
 		now := f.labels[len(f.labels)-1]
 		if g.adversarial() {
-			real := g.d.on(b, now, f.real)
+			real := t.learns(g.d, now, f.real)
 			seen.add("D", true, real)
 			for i, p := range pictures {
-				fake := g.d.on(b, now, p)
+				fake := t.learns(g.d, now, p)
 				if i == 0 {
 					seen.add("D", false, fake)
 				}
@@ -189,7 +189,7 @@ func (g vid2vidGraphs) judge(k kind) (*step, error) {
 		}
 		for _, s := range k.judging(g.time, j) {
 			t.over = k.judged(g.time, s)
-			fake, real := s.d.on(b, s.sees(b, f, f.past, "past", f.made)...), s.d.on(b, s.sees(b, f, f.realPast, "realpast", f.real)...)
+			fake, real := t.learns(s.d, s.sees(b, f, f.past, "past", f.made)...), t.learns(s.d, s.sees(b, f, f.realPast, "realpast", f.real)...)
 			seen.add("D"+s.name(), true, real)
 			seen.add("D"+s.name(), false, fake)
 			t.gan("D"+s.name()+"_fake", 0.5, fake, false)
@@ -235,6 +235,7 @@ func (g vid2vidGraphs) finish(b *nn.Builder, t *terms, params []nn.Param, optimi
 		}
 		updates = append(updates, nn.Adam(b, l.params, grads[from:i], g.adam(name))...)
 	}
+	updates = append(updates, t.keeps...)
 	s, names := engine.Source{Outputs: extra}, slices.Clone(t.names)
 	for i, name := range t.names {
 		s.Outputs = append(s.Outputs, engine.Named{Name: "loss " + name, Node: t.parts[i].Node})
@@ -274,7 +275,7 @@ func lower(b *nn.Builder, src engine.Source, updates []nn.Update) (*engine.Progr
 	for _, p := range b.Params() {
 		shared[p.Name] = true
 	}
-	src.Variable = func(name string) bool { return shared[name] }
+	src.Variable = func(name string) bool { return shared[name] || isDirection(name) }
 	for _, u := range updates {
 		src.Updates = append(src.Updates, engine.Update(u))
 	}

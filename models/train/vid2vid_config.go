@@ -56,7 +56,9 @@ type DConfig struct {
 	NDF    int    `toml:"ndf"`
 	Layers int    `toml:"n_layers"`
 	NumD   int    `toml:"num_d"`
-	Norm   string `toml:"norm"`
+	Norm   string `toml:"norm"` // batch, instance or none
+	// Spectral divides weights by their spectral norm (Miyato et al. 2018).
+	Spectral bool `toml:"spectral,omitempty"`
 	// Rate is the discriminators' learning rate as a multiple of the
 	// generator's (two time-scale update rule, Heusel et al. 2017).
 	Rate float64 `toml:"rate"`
@@ -105,8 +107,10 @@ func (c Vid2VidConfig) Validate() error {
 		return fmt.Errorf("discriminator: ndf, n_layers and num_d are at least 1")
 	case !(c.D.Rate > 0):
 		return fmt.Errorf("discriminator: rate is %g; give a positive multiple of lr", c.D.Rate)
-	case c.D.Norm != "batch" && c.D.Norm != "instance":
-		return fmt.Errorf("discriminator: norm is %q; give batch or instance", c.D.Norm)
+	case !slices.Contains([]string{"batch", "instance", "none"}, c.D.Norm):
+		return fmt.Errorf("discriminator: norm is %q; give batch, instance or none", c.D.Norm)
+	case c.D.Spectral && c.D.Norm != "none":
+		return fmt.Errorf("discriminator: spectral wants norm none, as %s norm undoes it", c.D.Norm)
 	case c.Weights.L1 == 0 && c.Weights.GAN == 0:
 		return fmt.Errorf("weights: both l1 and gan are 0: nothing would teach the picture")
 	}
@@ -163,5 +167,5 @@ func (c DConfig) net() models.MultiscaleD {
 	if c.Norm == "batch" {
 		norm = nn.Batch
 	}
-	return models.MultiscaleD{NDF: c.NDF, Layers: c.Layers, NumD: c.NumD, Norm: norm}
+	return models.MultiscaleD{NDF: c.NDF, Layers: c.Layers, NumD: c.NumD, Norm: norm, Plain: c.Norm == "none", Spectral: c.Spectral}
 }

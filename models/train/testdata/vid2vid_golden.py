@@ -7,6 +7,9 @@ squares; losses, of the other adversarial losses too, are in the metadata.
 
 And vid2vid_chunk.safetensors: a step on a chunk of two frames, with least squares: what it has beside the inputs and
 weights above, the gradients through time (g/NAME), and some of those that do not go through time (once/NAME).
+
+And vid2vid_spectral.safetensors: the first step again, of discriminators without norm and with torch's spectral_norm:
+its directions before the step (w/NAME) and after (after/NAME), and the discriminators' gradients and some of G's.
 """
 import json
 import os
@@ -228,3 +231,36 @@ for key, through_time in (("g/", True), ("once/", False)):
             if grad is not None and (through_time or "model_down_img.1." in k or "model_final_" in k):
                 tensors[key + k] = grad
 save("vid2vid_chunk.safetensors", tensors, {k: v.item() for k, v in loss.items()})
+
+# Spectral norm: G is judged by the directions as they are, then D and D_T improve them once and learn.
+del labels[3:]
+known = []
+for p, net in judges.items():
+    for k, m in list(net.named_modules()):
+        if isinstance(m, torch.nn.Sequential):
+            conv = m[0]
+            v = F.normalize(torch.randn(conv.weight[0].numel()).double(), dim=0)
+            torch.nn.utils.spectral_norm(conv)
+            w = conv.weight_orig.detach().flatten(1)
+            conv.weight_u.data, conv.weight_v.data = F.normalize(w @ v, dim=0), v.clone()
+            for i in range(1, len(m)):
+                if isinstance(m[i], torch.nn.InstanceNorm2d):
+                    m[i] = torch.nn.Identity()
+            known.append((p + k + ".0", conv))
+    net.eval()
+tensors = {f"w/{k}.weight_v": conv.weight_v.clone() for k, conv in known}
+loss, of_g, _ = step("lsgan")
+names, params = zip(*((p + k, v) for p in ("", "netG1.") for k, v in named[p].named_parameters() if "model_final_" in k or "bias" in k))
+for k, grad in zip(names, torch.autograd.grad(of_g, params, allow_unused=True)):
+    if grad is not None:
+        tensors["g/" + k] = grad
+for k, conv in known:
+    conv.train()
+    conv(torch.zeros(1, conv.in_channels, 8, 8).double())
+    conv.eval()
+    tensors[f"after/{k}.weight_v"] = conv.weight_v.clone()
+after, _, of_d = step("lsgan")
+loss = {k: (after if k.startswith("D") else loss)[k].item() for k in loss}
+names, params = zip(*((p + k.replace("weight_orig", "weight"), v) for p in judges for k, v in named[p].named_parameters()))
+tensors.update({"g/" + k: grad for k, grad in zip(names, torch.autograd.grad(of_d, params))})
+save("vid2vid_spectral.safetensors", tensors, loss)
