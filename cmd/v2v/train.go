@@ -29,6 +29,7 @@ type trainOptions struct {
 	size        size
 	seed        uint64
 	resume      bool
+	palette     string
 	memory      memory // that a step may take; 0 for no limit
 	device      deviceOptions
 	clip        clipOptions
@@ -63,6 +64,7 @@ Ctrl-C saves a checkpoint; --resume goes on where a run was stopped or killed.
 	f.StringArrayVar(&o.set, "set", nil, "key=value of the configuration, over the file's; may be repeated")
 	f.IntVar(&o.steps, "steps", 0, "training steps in all, over the configuration's")
 	f.Var(&o.size, "size", "cut samples of height x width out of larger pictures")
+	f.StringVar(&o.palette, "palette", "", "file of label colours: turn coloured control pictures of vid2vid into label ids, over the configuration's")
 	f.Uint64Var(&o.seed, "seed", 1, "of everything random, over the configuration's")
 	f.BoolVar(&o.resume, "resume", false, "go on with the run in RUN, if there is one")
 	f.Var(&o.memory, "memory-limit", "of vid2vid's training, like 6G: makes activations again, takes a smaller chunk, then smaller samples, where it does not fit")
@@ -94,6 +96,9 @@ func (o *trainOptions) configure(changed func(string) bool) (trainConfig, error)
 	}
 	if changed("size") {
 		c.Size = o.size.String()
+	}
+	if changed("palette") {
+		c.Palette = o.palette
 	}
 	if changed("seed") {
 		c.Seed = o.seed
@@ -176,6 +181,9 @@ func (s *session) read(ctx context.Context) error {
 	data := s.c.data()
 	data.Open = func(ctx context.Context, path string) (video.Reader, error) { return s.o.clip.plain(ctx, path) }
 	data.Progress = func(done, total int) { s.bar.set(done, total, "reading clips") }
+	if err := s.c.colors(&data); err != nil {
+		return err
+	}
 	if s.c.motion() {
 		e, err := cvflow.NewFarneback(cvflow.Options{})
 		if err != nil {

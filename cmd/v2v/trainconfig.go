@@ -35,6 +35,7 @@ type trainConfig struct {
 	SheetSteps      int `toml:"sheet_steps"` // -1 for no sample sheets
 
 	ScheduleTOML
+	ControlTOML
 	train.Vid2VidConfig
 }
 
@@ -135,6 +136,9 @@ func (c *trainConfig) check() error {
 			return usage("configuration: size: %w", err)
 		}
 	}
+	if err := c.ControlTOML.check(c.Generator.LabelNC); err != nil {
+		return err
+	}
 	return c.ScheduleTOML.check()
 }
 
@@ -146,6 +150,7 @@ func (c *trainConfig) data() train.DataOptions {
 	}
 	o := train.DataOptions{Frames: c.Frames, Flip: c.Flip, Crop: image.Pt(crop.W, crop.H), MaxStep: c.MaxTStep, Strides: c.Strides()}
 	c.load(&o)
+	c.beside(&o)
 	return o
 }
 

@@ -34,6 +34,11 @@ const scheduleHelp = `The schedule of vid2vid, by --set or in the configuration:
                                discriminator.norm=none
   max_t_step=4                 samples step through clips by 1 to 4 frames, drawn for each
   load_size=256x512            resize to height x width; --size then cuts samples
+  palette=city.txt             train_A has the colours of this file's labels, up to
+  tolerance=24                 so many levels beside them; where nothing says so, ids
+  part_drop=0.05               leave out each part of DensePose pictures so often
+Where generator.use_instance is set, boundaries of train_inst, a folder of index
+PNGs for each clip as beside train_A, are among those of label pictures.
 A configuration with tables [[stage]] is trained stage after stage: each has the
 keys above them and its own, and begins with the weights of the one before, where a
 scale or a discriminator that is new begins afresh. RUN then has a folder stage-1,
@@ -88,7 +93,7 @@ func (c *trainConfig) load(o *train.DataOptions) {
 	to.Set(c.LoadSize) // check has read it already
 	o.A = func(f *video.Frame) (*video.Frame, error) { return fitted(f, to) }
 	o.B = o.A
-	if c.Generator.LabelNC > 0 {
+	if c.Generator.LabelNC > 0 || c.PartDrop > 0 { // numbers, which no resizing may mix
 		o.A = func(f *video.Frame) (*video.Frame, error) { return fittedLabels(f, to) }
 	}
 }

@@ -110,7 +110,7 @@ func TestStageRefusals(t *testing.T) {
 		"give one or the other":              "steps = 3\nniter = 2",
 		"niter_step, epoch_samples":          "steps = 3\nniter_step = 2",
 		"load_size":                          `load_size = "big"`,
-		"max_t_step is negative":             `max_t_step = -1`,
+		"max_t_step and niter_fix_global":    `max_t_step = -1`,
 	} {
 		_, err := stagesOf(t, "niter = 1\nniter_step = 1\n[[stage]]\n"+table)
 		if err == nil || !strings.Contains(err.Error(), want) {

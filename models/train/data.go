@@ -57,6 +57,12 @@ type DataOptions struct {
 	// Alone takes both sides from the same clips: from a file, or from a folder
 	// or what is called train and test in it.
 	Alone bool
+	// Instances packs the instance maps of train_inst, where there are some,
+	// into the label pictures, as labelmap.Pack does.
+	Instances bool
+	// PartDrop is how likely each part of the body is left out of the DensePose
+	// pictures of a training sample.
+	PartDrop float64
 	// A and B, where set, make the frames of their side of those that are read.
 	A, B func(*video.Frame) (*video.Frame, error)
 	// Memory is how many bytes of frames are held, and again of measured flow.
@@ -201,6 +207,9 @@ func (d *Data) sample(ctx context.Context, clips []*clip, i, seed uint64, frames
 	s, err := d.cut(ctx, c, start, frames, v)
 	if err != nil {
 		return nil, fmt.Errorf("draw sample %d: %w", i, err)
+	}
+	if d.o.PartDrop > 0 && d.o.Split == TrainSplit {
+		drop(r, d.o.PartDrop, s.A)
 	}
 	return s, nil
 }

@@ -189,7 +189,12 @@ func (l *dataLoader) pair(ctx context.Context, name string, paths ...string) err
 		first[i] = len(l.d.frames.blobs)
 		var bad, err error
 		change := [2]func(*video.Frame) (*video.Frame, error){l.d.o.A, l.d.o.B}[i]
-		size[i], count[i], bad, err = l.side(ctx, filepath.Join(l.dir, path), change)
+		if i == 0 && l.d.o.Instances {
+			change, bad = l.packed(name, path, change)
+		}
+		if bad == nil {
+			size[i], count[i], bad, err = l.side(ctx, filepath.Join(l.dir, path), change)
+		}
 		if err != nil {
 			return fmt.Errorf("open data: read %s: %w", path, err)
 		}
