@@ -70,11 +70,16 @@ for _ in "${pids[@]}"; do wait -n; done
 
 echo "2. compare: the same step of each"
 "$bin" compare "${runs[@]}" --held "$out/held" -o "$out/sheet.png" | tee "$out/figures.txt"
-awk '$2 == "drawn" { psnr[$1] = $10; sharp[$1] = $8 }
+awk '$2 == "drawn" || $2 == "learned" { psnr[$1, $2] = $10; sharp[$1, $2] = $8 }
 	END {
-		told("a GAN is sharper than regression", sharp["gan"] > sharp["deconv"])
-		told("regression is nearer to frames that training never saw", psnr["deconv"] > psnr["gan"])
-		told("the perceptron is the farthest from them", psnr["perceptron"] < psnr["gan"] && psnr["perceptron"] < psnr["mlp"])
+		gan = psnr["gan", "drawn"]
+		told("the GAN is sharper than deconvolution", sharp["gan", "drawn"] > sharp["deconv", "learned"] && sharp["gan", "drawn"] > sharp["deconv", "drawn"])
+		print "   nearer than the GAN to frames that training never saw is"
+		told("   deconvolution of the codes it learned", psnr["deconv", "learned"] > gan)
+		told("   deconvolution of codes that are drawn", psnr["deconv", "drawn"] > gan)
+		print "   the farthest from them is"
+		told("   the perceptron of the networks that learn codes", psnr["perceptron", "learned"] < psnr["mlp", "learned"] && psnr["perceptron", "learned"] < psnr["deconv", "learned"])
+		told("   the perceptron of all, where codes are drawn", psnr["perceptron", "drawn"] < psnr["mlp", "drawn"] && psnr["perceptron", "drawn"] < psnr["deconv", "drawn"] && psnr["perceptron", "drawn"] < gan)
 	}
 	function told(what, is) { print "   " what ": " (is ? "yes" : "not in this run") }' "$out/figures.txt"
 echo "   warnings while the GAN was trained: $(grep -c -e "wins:" -e "vanishes:" -e "mode collapse:" "$out/gan.log" || true)"
