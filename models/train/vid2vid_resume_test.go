@@ -20,6 +20,7 @@ func TestVid2VidStateIsAll(t *testing.T) {
 	scales.FixGlobal = 8
 	chunks.Generator.Blocks, chunks.D.NumD, chunks.D.Scales = 1, 1, 2
 	chunks.Chunk, chunks.Backpropagate, chunks.Accumulate, chunks.EMA = 3, 3, 2, 0.9
+	chunks.D.Norm, chunks.D.Spectral = "none", true
 	for name, c := range map[string]Vid2VidConfig{"a frame a step": scales, "chunks": chunks} {
 		t.Run(name, func(t *testing.T) { stateIsAll(t, d, c) })
 	}
