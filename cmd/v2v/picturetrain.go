@@ -54,6 +54,9 @@ func (o *trainOptions) trainee(base session, changed func(string) bool) (trainee
 	if o.memory > 0 && name != vid2vid {
 		return nil, usage("--memory-limit is for vid2vid, and this is %s: give a smaller --size or --set batch=1", name)
 	}
+	if o.palette != "" && name != vid2vid {
+		return nil, usage("--palette is for vid2vid, and this is %s: make label ids with v2v prepare labels --palette", name)
+	}
 	if slices.Contains(pairNetworks, name) {
 		return newPairSession(base, name, changed)
 	}

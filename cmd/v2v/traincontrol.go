@@ -9,9 +9,10 @@ import (
 // ControlTOML is the part of the TOML that says what control pictures mean. Its
 // name is exported because TOML is written of exported embedded structs alone.
 type ControlTOML struct {
-	Palette   string  `toml:"palette,omitempty"`   // file of label colours, where control pictures have such
-	Tolerance float64 `toml:"tolerance,omitempty"` // how far a pixel may be from its label's colour; 0 is 24
-	PartDrop  float64 `toml:"part_drop,omitempty"` // how likely a part of DensePose pictures is left out
+	Palette   string  `toml:"palette,omitempty"`      // file of label colours, where control pictures have such
+	Tolerance float64 `toml:"tolerance,omitempty"`    // how far a pixel may be from its label's colour; 0 is 24
+	Central   bool    `toml:"crop_central,omitempty"` // cut samples out about the middle, in the upper eighth, as published
+	PartDrop  float64 `toml:"part_drop,omitempty"`    // how likely a part of DensePose pictures is left out
 }
 
 func (c ControlTOML) check(labels int) error {
@@ -30,7 +31,7 @@ func (c ControlTOML) check(labels int) error {
 
 // beside is what of a data folder belongs to control pictures.
 func (c *trainConfig) beside(o *train.DataOptions) {
-	o.PartDrop = c.PartDrop
+	o.PartDrop, o.Central = c.PartDrop, c.Central
 	o.Instances = c.Generator.LabelNC > 0 && c.Generator.Edges
 }
 

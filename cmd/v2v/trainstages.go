@@ -34,6 +34,7 @@ const scheduleHelp = `The schedule of vid2vid, by --set or in the configuration:
                                discriminator.norm=none
   max_t_step=4                 samples step through clips by 1 to 4 frames, drawn for each
   load_size=256x512            resize to height x width; --size then cuts samples
+  crop_central=true            cut them out about the middle, as published
   palette=city.txt             train_A has the colours of this file's labels, up to
   tolerance=24                 so many levels beside them; where nothing says so, ids
   part_drop=0.05               leave out each part of DensePose pictures so often

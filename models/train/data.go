@@ -44,6 +44,9 @@ type DataOptions struct {
 	Crop image.Point
 	// Flip mirrors every other sample.
 	Flip bool
+	// Central draws where samples are cut out as vid2vid does: across around the
+	// middle, with a deviation of a third of the room, down in the upper eighth.
+	Central bool
 	// MaxStep is how many frames of a clip at most lie from one of a sample to
 	// the next: as many as are drawn for it, all equally likely that its clip
 	// has room for. Held-out samples step by one. 1 when zero.
@@ -163,6 +166,9 @@ func (d *Data) describe() string {
 	if d.o.Flip {
 		flip = ", flipped"
 	}
+	if d.o.Central {
+		flip += ", about the middle"
+	}
 	if d.o.MaxStep > 1 {
 		flip += fmt.Sprintf(", of steps to %d", d.o.MaxStep)
 	}
@@ -202,6 +208,9 @@ func (d *Data) sample(ctx context.Context, clips []*clip, i, seed uint64, frames
 	flip := r.IntN(2) == 1
 	if d.o.Split == TrainSplit {
 		v.at, v.flip = image.Pt(x, y), flip && d.o.Flip
+		if d.o.Central {
+			v.at = central(r, c.size, d.size)
+		}
 		v.step, start = d.stride(r, c, start, frames)
 	}
 	s, err := d.cut(ctx, c, start, frames, v)

@@ -3,6 +3,8 @@ package train
 import (
 	"context"
 	"fmt"
+	"image"
+	"math"
 	"math/rand/v2"
 
 	"github.com/v2v/v2v/flow"
@@ -16,6 +18,14 @@ func (d *Data) stride(r *rand.Rand, c *clip, start, frames int) (step, first int
 	}
 	step = 1 + r.IntN(min(d.o.MaxStep, (c.n-1)/(frames-1)))
 	return step, r.IntN(c.n - (frames-1)*step)
+}
+
+// central draws the corner of a sample of one size in frames of another.
+func central(r *rand.Rand, of, size image.Point) image.Point {
+	room := of.Sub(size)
+	span := float64(room.X) / 2
+	x := int(math.Round(span + r.NormFloat64()*span/3))
+	return image.Pt(min(max(x, 0), room.X), r.IntN(min(room.Y, of.Y/8)+1))
 }
 
 // far adds the motion over several frames that is wanted.

@@ -2,6 +2,8 @@ package train
 
 import (
 	"context"
+	"image"
+	"math"
 	"slices"
 	"testing"
 
@@ -120,4 +122,32 @@ func openHeldOut(t *testing.T) *Data {
 	dir := t.TempDir()
 	writeData(t, dir, "test_A", "test_B", 8, 4, 8)
 	return openData(t, dir, DataOptions{Split: TestSplit, MaxStep: 4})
+}
+
+// TestCentralCrops: across they spread by a third of the room to each side,
+// down they stay in the upper eighth.
+func TestCentralCrops(t *testing.T) {
+	dir := t.TempDir()
+	writeData(t, dir, "A", "B", 68, 32, 2)
+	d := openData(t, dir, DataOptions{Central: true, Crop: image.Pt(8, 16)})
+	const n = 3000
+	var sum, squares float64
+	down := map[byte]int{}
+	for i := range uint64(n) {
+		s, err := d.Sample(t.Context(), i, 3, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := float64(s.B[1].Pix[0])
+		sum, squares = sum+x, squares+x*x
+		down[s.B[1].Pix[2]]++
+	}
+	mean := sum / n
+	// 30 to either side: 10 is the deviation, nearly none is cut off.
+	if sd := math.Sqrt(squares/n - mean*mean); math.Abs(mean-30) > 1 || math.Abs(sd-10) > 0.7 {
+		t.Errorf("crops begin at %.2f with a deviation of %.2f, want 30 and 10", mean, sd)
+	}
+	if len(down) != 5 || down[0] < 490 || down[4] < 490 {
+		t.Errorf("rows %v, want 0 to 4 alike", down)
+	}
 }
