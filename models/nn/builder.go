@@ -187,9 +187,9 @@ func (b *Builder) Grad(cost *G.Node, params []Param) G.Nodes {
 // behind a Detach.
 func leavesOf(n *G.Node) map[*G.Node]bool {
 	leaves, seen := map[*G.Node]bool{}, map[*G.Node]bool{}
-	todo := []*G.Node{n}
-	for len(todo) > 0 {
-		n, todo = todo[len(todo)-1], todo[:len(todo)-1]
+	left := []*G.Node{n}
+	for len(left) > 0 {
+		n, left = left[len(left)-1], left[:len(left)-1]
 		if seen[n] {
 			continue
 		}
@@ -200,7 +200,7 @@ func leavesOf(n *G.Node) map[*G.Node]bool {
 			continue
 		}
 		for in := n.Graph().From(n.ID()); in.Next(); {
-			todo = append(todo, in.Node().(*G.Node))
+			left = append(left, in.Node().(*G.Node))
 		}
 	}
 	return leaves

@@ -205,8 +205,8 @@ func (a *atelier) initialise(seed uint64) error {
 	}
 	for name, b := range a.vars {
 		if isDirection(name) {
-			if err := a.fill(nn.Param{Name: name, Shape: b.Shape(), Init: nn.Normal(0, 1)}, seed); err != nil {
-				return err
+			if err := b.Write(direction(nn.Param{Name: name, Shape: b.Shape(), Init: nn.Normal(0, 1)}, seed)); err != nil {
+				return fmt.Errorf("initialise %s: %w", name, err)
 			}
 		}
 	}

@@ -100,6 +100,33 @@ func pictureTrainers(t *testing.T, dev engine.Device, d *PictureData) map[string
 	}
 }
 
+// TestSpectralDirectionsHaveUnitLength: the generator's first step divides the
+// discriminator's weights by what they say.
+func TestSpectralDirectionsHaveUnitLength(t *testing.T) {
+	g := pictureTrainers(t, fast(t), discs(t, 12))["gan with every remedy"]().(*GAN)
+	seen := 0
+	for name, b := range g.vars {
+		if !isDirection(name) {
+			continue
+		}
+		seen++
+		x, err := readAll(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var square float64
+		for _, y := range x {
+			square += float64(y) * float64(y)
+		}
+		if math.Abs(square-1) > 1e-5 {
+			t.Errorf("%s has the squared length %v", name, square)
+		}
+	}
+	if seen == 0 {
+		t.Error("no directions")
+	}
+}
+
 // TestPictureRunsResumeExactly: a run that is stopped and resumed ends with the
 // numbers of one that was left alone, bit for bit.
 func TestPictureRunsResumeExactly(t *testing.T) {
