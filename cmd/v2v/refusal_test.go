@@ -171,7 +171,7 @@ var refusals = []struct {
 
 func TestRefusals(t *testing.T) {
 	if err := ffio.Available(); err != nil {
-		t.Skip(err)
+		t.Skipf("ffmpeg is missing: %v", err)
 	}
 	t.Chdir(t.TempDir())
 	t.Setenv("V2V_MODEL", "m.safetensors")

@@ -47,7 +47,7 @@ func landmarks(n int) string {
 // another.
 func TestManyChannels(t *testing.T) {
 	if err := cvimg.Resize(video.NewFrame(1, 1), video.NewFrame(2, 2)); err != nil {
-		t.Skipf("pictures are resized by OpenCV: %v", err)
+		t.Skipf("OpenCV is missing, which resizes pictures: %v", err)
 	}
 	t.Chdir(t.TempDir())
 	for name, n := range map[string]int{"pose": 6, "face": 15, "plain": 3} {

@@ -167,10 +167,10 @@ func psnr(a, b *video.Frame) float64 {
 func clip(t testing.TB, first, n, w, h int) []*video.Frame {
 	t.Helper()
 	if _, err := os.Stat(vtest); err != nil {
-		t.Skip("opencv-doc is not installed: ", err)
+		t.Skip("opencv-doc is missing: ", err)
 	}
 	if _, err := exec.LookPath("ffmpeg"); err != nil {
-		t.Skip("ffmpeg is not installed: ", err)
+		t.Skip("ffmpeg is missing: ", err)
 	}
 	cmd := exec.Command("ffmpeg", "-v", "error", "-i", vtest, "-vf",
 		fmt.Sprintf("select=gte(n\\,%d),scale=%d:%d", first, w, h), "-frames:v", fmt.Sprint(n), "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
@@ -293,7 +293,7 @@ func rss(t *testing.T) int {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
-		t.Skip("no /proc/self/statm: ", err)
+		t.Skip("/proc/self/statm is missing: ", err)
 	}
 	var size, resident int
 	if _, err := fmt.Sscan(string(text), &size, &resident); err != nil {
