@@ -4,7 +4,9 @@
 # losses, on the first nine tenths of two clips: vtest.avi from its moving
 # foreground, Megamind.avi from its edges. Prints the figures on the last tenths, with
 # two baselines that learn nothing, and leaves strips of frames. MINUTES (15) of each
-# training may be set, and ROWS to a pattern that the clips' names match.
+# training may be set, and ROWS to a pattern that the clips' names match. How many
+# steps fit is measured first, at once for both networks (all clips have one
+# size); STEPS="vid2vid:N pix2pix:M" states it, for a machine that others use too.
 set -euo pipefail
 bin=$(realpath "$1") clips=$2 out=$3
 here=$(cd "$(dirname "$0")" && pwd)
@@ -25,15 +27,21 @@ speed() {
 		END { printf "%d", m * 60 * (s - s0) / (t - t0) }' "$1/metrics.jsonl"
 }
 
-train() { # train DATA RUN OPTIONS...
-	local data=$1 run=$2 began=$SECONDS steps
-	shift 2
-	rm -rf "$run" "$run-probe"
-	"$bin" train --data "$data" --out "$run-probe" "$@" --steps 100 --set constant=50 >"$run.log" 2>&1
-	steps=$(speed "$run-probe" "$minutes")
-	rm -rf "$run-probe"
-	began=$SECONDS
-	"$bin" train --data "$data" --out "$run" "$@" --steps "$steps" --set "constant=$((steps / 2))" --set checkpoint_steps=1000 --set sheet_steps=1000 >>"$run.log" 2>&1
+steps() { # steps NET DATA: that fit into the minutes
+	local -n options=$1
+	local probe=$out/probe n=200
+	[ "$1" = vid2vid ] || n=800
+	rm -rf "$probe"
+	"$bin" train --data "$2" --out "$probe" "${options[@]}" --steps $n --set "constant=$((n / 2))" >"$probe.log" 2>&1
+	speed "$probe" "$minutes"
+	rm -rf "$probe" "$probe.log"
+}
+
+train() { # train DATA RUN STEPS OPTIONS...
+	local data=$1 run=$2 steps=$3 began=$SECONDS
+	shift 3
+	rm -rf "$run"
+	"$bin" train --data "$data" --out "$run" "$@" --steps "$steps" --set "constant=$((steps / 2))" --set checkpoint_steps=1000 --set sheet_steps=1000 >"$run.log" 2>&1
 	echo "$(basename "$run"): $steps steps, $((SECONDS - began)) s" >&2
 }
 
@@ -65,6 +73,10 @@ repeated() {
 	done
 }
 
+declare -A fit
+for given in ${STEPS:-}; do
+	fit[${given%:*}]=${given#*:}
+done
 for work in vtest:mask Megamind:edges; do
 	clip=${work%:*} kind=${work#*:}
 	dir=$out/$clip
@@ -73,8 +85,11 @@ for work in vtest:mask Megamind:edges; do
 	[ -d "$dir/data" ] || "$bin" prepare --extract "$kind" --size 144x192 --holdout 0.1 "$clips/$clip.avi" -o "$dir/data" >"$dir/prepare.log" 2>&1
 	control=$dir/data/test_A/$clip real=$dir/data/test_B/$clip
 	for net in vid2vid pix2pix; do
+		[ -n "${fit[$net]:-}" ] || fit[$net]=$(steps "$net" "$dir/data")
+	done
+	for net in vid2vid pix2pix; do
 		declare -n options=$net
-		train "$dir/data" "$dir/$net" "${options[@]}"
+		train "$dir/data" "$dir/$net" "${fit[$net]}" "${options[@]}"
 		"$bin" convert --model "$dir/$net/model.safetensors" --overwrite "$control" -o "$dir/$net-frames/" >>"$dir/$net.log" 2>&1
 		"$bin" eval --fake "$dir/$net-frames" --real "$real" --control "$control" --sheet "$dir/$net.png" >>"$dir/$net.log" 2>&1
 	done
