@@ -57,7 +57,7 @@ func (g *pictureGraph) lower() (*step, error) {
 	for _, p := range g.b.Params() {
 		shared[p.Name] = true
 	}
-	src := engine.Source{Outputs: g.extra, Variable: func(name string) bool { return shared[name] || isDirection(name) }}
+	src := engine.Source{Outputs: g.extra, Constant: isPerceptual, Variable: func(name string) bool { return shared[name] || isDirection(name) }}
 	s := &step{params: g.b.Params(), extra: len(g.extra)}
 	for i, name := range g.terms.names {
 		s.losses = append(s.losses, name)
@@ -96,12 +96,13 @@ func lengths(losses []Loss) {
 // atelier holds the programs of a picture trainer and the buffers they share by
 // name: variables, inputs, and outputs that are another program's input.
 type atelier struct {
-	dev   engine.Device
-	steps []*step
-	vars  map[string]engine.Buffer
-	in    map[string]engine.Buffer
-	state []State
-	model func(name string) bool // whether a variable goes into the model file
+	dev       engine.Device
+	steps     []*step
+	vars      map[string]engine.Buffer
+	in        map[string]engine.Buffer
+	state     []State
+	compiling engine.Options         // of every program
+	model     func(name string) bool // whether a variable goes into the model file
 }
 
 func newAtelier(dev engine.Device, model func(string) bool) *atelier {
@@ -115,7 +116,7 @@ func (a *atelier) add(g *pictureGraph, called func(string) string) (*step, error
 	if err != nil {
 		return nil, err
 	}
-	if s.exe, err = a.dev.Compile(s.prog, engine.Options{}); err != nil {
+	if s.exe, err = a.dev.Compile(s.prog, a.compiling); err != nil {
 		return nil, err
 	}
 	a.steps = append(a.steps, s)

@@ -32,6 +32,11 @@ func NewPix2Pix(dev engine.Device, p Pairs, c Pix2PixConfig, warn func(Warning))
 	if err := errors.Join(c.Validate(), p.Validate(), c.validateStages(p.Net)); err != nil {
 		return nil, err
 	}
+	for _, s := range c.stages(p.Net) {
+		if err := c.Perceptual.check(p.Height>>s.halved, p.Width>>s.halved); err != nil {
+			return nil, err
+		}
+	}
 	if warn == nil {
 		warn = func(Warning) {}
 	}
@@ -40,6 +45,7 @@ func NewPix2Pix(dev engine.Device, p Pairs, c Pix2PixConfig, warn func(Warning))
 	lost := lostHead(p.Net)
 	kept := func(name string) bool { return isModel(name) && !lost(name) }
 	t := &Pix2Pix{atelier: newAtelier(dev, kept), c: c, p: p, stages: c.stages(p.Net), warn: warn, watch: newWatch(pairRemedies)}
+	t.compiling = c.Perceptual.options()
 	if err := t.build(); err != nil {
 		return nil, errors.Join(fmt.Errorf("build the training step: %w", err), t.Close())
 	}

@@ -16,8 +16,10 @@ type Pix2PixConfig struct {
 	GAN       float32  `toml:"gan"`        // weight of: the discriminator takes the picture for real; 0 trains without one
 	L1        float32  `toml:"l1"`         // weight of: the picture agrees
 	Features  float32  `toml:"features"`   // weight of: the discriminator's features of made and real pictures agree; for scales
-	Beta1     float32  `toml:"beta1"`      // Adam's; 0 is 0.5
-	Beta2     float32  `toml:"beta2"`      // Adam's; 0 is 0.999
+	Perceptual
+	PerceptualWeight float32 `toml:"perceptual,omitempty"` // weight of: VGG19's features agree, where its weights are named; 0 is the published 10
+	Beta1            float32 `toml:"beta1"`                // Adam's; 0 is 0.5
+	Beta2            float32 `toml:"beta2"`                // Adam's; 0 is 0.999
 
 	// Of pix2pixHD_local alone.
 	GlobalSteps int `toml:"global_steps,omitempty"` // steps in which the global generator learns alone, on reduced pictures
@@ -70,11 +72,13 @@ func (c Pix2PixConfig) Validate() error {
 		return fmt.Errorf("real_label is %g; give above 0.5, to 1", c.RealLabel)
 	case c.Loss == "hinge" && c.RealLabel != 1:
 		return fmt.Errorf("real_label is %g, but the hinge loss has no labels to smooth", c.RealLabel)
+	case !(c.PerceptualWeight >= 0):
+		return fmt.Errorf("perceptual is %g; give at least 0", c.PerceptualWeight)
 	case !(c.GAN >= 0) || !(c.L1 >= 0) || !(c.Features >= 0):
 		return fmt.Errorf("gan is %g, l1 %g and features %g; give at least 0", c.GAN, c.L1, c.Features)
 	case c.Features > 0 && (c.GAN == 0 || c.D.NumD == 0):
 		return fmt.Errorf("features is %g, but there are no scales to match them in; set gan above 0 and discriminator.num_d to 2", c.Features)
-	case c.GAN == 0 && c.L1 == 0:
+	case c.GAN == 0 && c.L1 == 0 && c.Net == nil:
 		return fmt.Errorf("gan and l1 are both 0: nothing would teach the picture")
 	}
 	return nil

@@ -126,6 +126,7 @@ func (g pix2pixGraphs) generator() *pictureGraph {
 		}
 	}
 	s.terms.add("G_L1", g.c.L1, b.L1(fake, real))
+	s.terms.perceptual("G_VGG", g.c.PerceptualWeight, g.c.Perceptual.sees(b, fake), g.c.Perceptual.sees(b, real))
 	s.output(g.s.fake(), fake)
 	if b.Err() != nil {
 		return s

@@ -133,12 +133,14 @@ func (g vid2vidGraphs) picture(b *nn.Builder, t *terms, f frame, out models.Outp
 		pictures = append(pictures, out.Raw)
 	}
 	now := f.labels[len(f.labels)-1]
+	features := g.c.Perceptual.sees(b, f.real)
 	var real [][]*G.Node
 	if g.adversarial() {
 		real = g.d.on(b, now, f.real)
 	}
 	for _, p := range pictures {
 		t.add("G_L1", g.c.Weights.L1, b.L1(p, f.real))
+		t.perceptual("G_VGG", g.c.Weights.Perceptual, g.c.Perceptual.sees(b, p), features)
 		if g.adversarial() {
 			fake := g.d.on(b, now, p)
 			t.fool("G_GAN", g.c.Weights.GAN, fake)
@@ -275,6 +277,7 @@ func lower(b *nn.Builder, src engine.Source, updates []nn.Update) (*engine.Progr
 	for _, p := range b.Params() {
 		shared[p.Name] = true
 	}
+	src.Constant = isPerceptual
 	src.Variable = func(name string) bool { return shared[name] || isDirection(name) }
 	for _, u := range updates {
 		src.Updates = append(src.Updates, engine.Update(u))

@@ -141,7 +141,7 @@ func (v *Vid2Vid) compile(s *step) error {
 		return nil
 	}
 	var err error
-	if s.exe, err = v.dev.Compile(s.prog, engine.Options{}); err != nil {
+	if s.exe, err = v.dev.Compile(s.prog, v.c.Perceptual.options()); err != nil {
 		return err
 	}
 	for _, name := range s.variables() {

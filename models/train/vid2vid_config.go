@@ -14,8 +14,9 @@ type Vid2VidConfig struct {
 	Generator models.Vid2Vid `toml:"generator"`
 	D         DConfig        `toml:"discriminator"`
 	Weights   Weights        `toml:"weights"`
-	Beta1     float32        `toml:"beta1"` // Adam's; 0 is 0.5
-	Beta2     float32        `toml:"beta2"` // Adam's; 0 is 0.999
+	Perceptual
+	Beta1 float32 `toml:"beta1"` // Adam's; 0 is 0.5
+	Beta2 float32 `toml:"beta2"` // Adam's; 0 is 0.999
 	// Loss is the adversarial one: lsgan, which none is too, hinge or vanilla.
 	Loss string `toml:"loss,omitempty"`
 	// TTUR is the published two time-scale update rule (Heusel et al. 2017):
@@ -111,8 +112,11 @@ func (c Vid2VidConfig) Validate() error {
 		return fmt.Errorf("discriminator: norm is %q; give batch, instance or none", c.D.Norm)
 	case c.D.Spectral && c.D.Norm != "none":
 		return fmt.Errorf("discriminator: spectral wants norm none, as %s norm undoes it", c.D.Norm)
-	case c.Weights.L1 == 0 && c.Weights.GAN == 0:
+	case c.Weights.L1 == 0 && c.Weights.GAN == 0 && c.Net == nil:
 		return fmt.Errorf("weights: both l1 and gan are 0: nothing would teach the picture")
+	}
+	if err := c.Perceptual.check(c.Height, c.Width); err != nil {
+		return err
 	}
 	return c.validateSchedule()
 }

@@ -80,6 +80,8 @@ func planned(p *engine.Program, bound map[string]int) int {
 		case v.Alias >= 0:
 		case v.Role == engine.Temporary && !v.Output:
 			spans[i] = engine.Span{First: len(p.Code), Last: -1, Bytes: n}
+		case v.Role == engine.Constant: // which is packed for either direction
+			bound[v.Name] = 2 * n
 		default:
 			bound[v.Name] = n
 		}

@@ -180,6 +180,9 @@ func (c *compiler) use(v int, l layout) (slot, error) {
 		return c.use(val.Alias, l)
 	}
 	if val.Role == engine.Constant {
+		if l == filter {
+			return c.arranged(v)
+		}
 		return c.constant(v)
 	}
 	s := c.temp(c.size(v) * val.Type.Bytes())
@@ -210,6 +213,21 @@ func (c *compiler) constant(v int) (slot, error) {
 		return nil
 	})
 	c.at[v][plain], c.home[v] = s, plain
+	return s, err
+}
+
+// arranged loads a constant as convolutions keep variable weights.
+func (c *compiler) arranged(v int) (slot, error) {
+	s, err := c.packed(v, "filter", c.size(v)*4, func(raw, mem unsafe.Pointer) error {
+		var r *C.v2v_reorder
+		dims := dims4(c.shape(v))
+		if err := check(C.v2v_reorder_new(&r, &dims[0], layoutOf[plain], layoutOf[filter], C.int(c.d.block)), "reorder"); err != nil {
+			return err
+		}
+		defer C.v2v_reorder_free(r)
+		return check(C.v2v_reorder_run(r, (*C.float)(raw), (*C.float)(mem)), "reorder")
+	})
+	c.at[v][filter] = s
 	return s, err
 }
 

@@ -67,7 +67,7 @@ func convCases() []Case {
 		cs = append(cs,
 			Case{Name: name, Op: fwd, Shapes: []tensor.Shape{x, w, s(g.o)}, Const: []int{1, 2}},
 			Case{Name: name + "_nobias", Op: op.Conv{Stride: g.stride, Pad: g.pad, Reflect: g.reflect}, Shapes: []tensor.Shape{x, w}, Const: []int{1}},
-			Case{Name: name, Op: op.ConvGradX{Stride: g.stride, Pad: g.pad, Reflect: g.reflect, H: g.h, W: g.w}, Shapes: []tensor.Shape{w, y}},
+			Case{Name: name, Op: op.ConvGradX{Stride: g.stride, Pad: g.pad, Reflect: g.reflect, H: g.h, W: g.w}, Shapes: []tensor.Shape{w, y}, Const: []int{0}},
 			Case{Name: name, Op: op.ConvGradW{Stride: g.stride, Pad: g.pad, Reflect: g.reflect, KH: g.k, KW: g.k}, Shapes: []tensor.Shape{x, y}})
 	}
 	return cs
