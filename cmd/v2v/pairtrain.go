@@ -87,6 +87,8 @@ func newPairSession(base session, name string, changed func(string) bool) (*pair
 	shared := PairTOML{Model: name, Steps: 10000, Batch: 1, Seed: 1, LR: 2e-4, Flip: true, Half: true,
 		CheckpointSteps: 1000, SheetSteps: 500, Data: PairData{Holdout: 0.1}}
 	recipe := train.DefaultPix2Pix(name)
+	usual := recipe.L1
+	recipe.L1 = unsaidL1
 	switch name {
 	case "unet":
 		c := &pairConfig[models.UNet]{shared, recipe, *models.DefaultUNet()}
@@ -114,9 +116,20 @@ func newPairSession(base session, name string, changed func(string) bool) (*pair
 	if changed("seed") {
 		s.p.Seed = s.o.seed
 	}
+	if s.o.vgg != "" && s.recipe.Sum == "" {
+		s.recipe.VGG = s.o.vgg
+	}
+	hd := recipe.Features > 0 // whose L1 stands in for the perceptual loss
+	settleL1(&s.recipe.L1, usual, s.recipe.Perceptual, hd)
 	s.share()
 	s.completeEncoder()
-	return s, s.check()
+	if err := s.perceive(&s.recipe.Perceptual, hd); err != nil {
+		return nil, err
+	}
+	if err := s.check(); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
 }
 
 // share settles what of a local enhancer's training is whose where nobody says:

@@ -57,6 +57,9 @@ func (o *trainOptions) trainee(base session, changed func(string) bool) (trainee
 	if o.palette != "" && name != vid2vid {
 		return nil, usage("--palette is for vid2vid, and this is %s: make label ids with v2v prepare labels --palette", name)
 	}
+	if o.vgg != "" && name != vid2vid && !slices.Contains(pairNetworks, name) {
+		return nil, usage("--vgg is for vid2vid and networks of single frames, and this is %s: leave it out", name)
+	}
 	if slices.Contains(pairNetworks, name) {
 		return newPairSession(base, name, changed)
 	}

@@ -30,6 +30,7 @@ type trainOptions struct {
 	seed        uint64
 	resume      bool
 	palette     string
+	vgg         string // weights of the perceptual loss
 	memory      memory // that a step may take; 0 for no limit
 	device      deviceOptions
 	clip        clipOptions
@@ -45,7 +46,7 @@ train_B, or A and B, that hold a folder of pictures or a video for each clip.
 RUN gets the configuration, checkpoints, metrics, samples, and model.safetensors.
 Ctrl-C saves a checkpoint; --resume goes on where a run was stopped or killed.
 
-` + scheduleHelp + "\n\n" + pairHelp + "\n\n" + pictureHelp,
+` + scheduleHelp + "\n\n" + pairHelp + "\n\n" + vggHelp + "\n\n" + pictureHelp,
 		Example: `  v2v train --data data --out run --steps 2000
   v2v train --data data --out run --resume
   v2v train --data data --out run --config recipe.toml --size 128x128
@@ -65,6 +66,7 @@ Ctrl-C saves a checkpoint; --resume goes on where a run was stopped or killed.
 	f.IntVar(&o.steps, "steps", 0, "training steps in all, over the configuration's")
 	f.Var(&o.size, "size", "cut samples of height x width out of larger pictures")
 	f.StringVar(&o.palette, "palette", "", "file of label colours: turn coloured control pictures of vid2vid into label ids, over the configuration's")
+	f.StringVar(&o.vgg, "vgg", "", "VGG19 weights with torchvision's names: train vid2vid, pix2pix or pix2pixHD with the perceptual loss, over the configuration's")
 	f.Uint64Var(&o.seed, "seed", 1, "of everything random, over the configuration's")
 	f.BoolVar(&o.resume, "resume", false, "go on with the run in RUN, if there is one")
 	f.Var(&o.memory, "memory-limit", "of vid2vid's training, like 6G: makes activations again, takes a smaller chunk, then smaller samples, where it does not fit")
@@ -81,8 +83,8 @@ const unsaid = math.MinInt
 // the frozen one, with the flags over it.
 func (o *trainOptions) configure(changed func(string) bool) (trainConfig, error) {
 	c := defaultTrain()
-	steps := c.Steps
-	c.Steps = unsaid
+	steps, l1 := c.Steps, c.Weights.L1
+	c.Steps, c.Weights.L1 = unsaid, unsaidL1
 	if err := o.read(&c); err != nil {
 		return c, err
 	}
@@ -103,6 +105,10 @@ func (o *trainOptions) configure(changed func(string) bool) (trainConfig, error)
 	if changed("seed") {
 		c.Seed = o.seed
 	}
+	if o.vgg != "" && c.Sum == "" {
+		c.VGG = o.vgg
+	}
+	settleL1(&c.Weights.L1, l1, c.Perceptual, true)
 	return c, c.check()
 }
 

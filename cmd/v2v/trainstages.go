@@ -122,6 +122,8 @@ func (c trainConfig) stages() ([]trainConfig, error) {
 			return nil, usage("%s: a stage has no stages", where)
 		case own.Seed != c.Seed || own.Model != c.Model:
 			return nil, usage("%s: seed and model are the same for all stages: give them above the first", where)
+		case own.VGG != c.VGG || own.Sum != c.Sum:
+			return nil, usage("%s: vgg is the same for all stages: give it above the first", where)
 		case own.byEpochs() && !steps:
 			own.Steps = 0
 		}
@@ -138,6 +140,9 @@ func (c trainConfig) stages() ([]trainConfig, error) {
 
 // run trains, in stages where there are some.
 func (s *session) run(ctx context.Context) (sum train.Summary, err error) {
+	if err := s.perceive(&s.c.Perceptual, true); err != nil {
+		return sum, err
+	}
 	stages, err := s.c.stages()
 	if err != nil {
 		return sum, err
