@@ -180,6 +180,8 @@ type session struct {
 	from       string // checkpoint that it begins with
 	steps      int    // in all
 	means      string // what the names of the model's weights begin with, where they are means
+
+	unperceived bool // there are no weights of the perceptual loss, and nobody was told
 }
 
 // read opens the data, and what of it is held out.
@@ -351,6 +353,7 @@ func (s *session) event(e train.Event) {
 	}
 	switch e := e.(type) {
 	case train.Started:
+		s.tellUnperceived()
 		s.a.say("%s: %d clips, %d frames, %d parameters, step %d of %d, on %s", e.Dir, e.Clips, e.Frames, e.Parameters, e.Step, e.Steps, s.device)
 	case train.Stepped:
 		var parts []string

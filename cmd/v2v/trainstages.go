@@ -189,7 +189,8 @@ func (s *session) run(ctx context.Context) (sum train.Summary, err error) {
 
 // stage trains one stage in a folder of its own.
 func (s *session) stage(ctx context.Context, c trainConfig, dir, from string) (sum train.Summary, err error) {
-	one := session{a: s.a, o: s.o, c: c, bar: s.bar, from: from}
+	one := session{a: s.a, o: s.o, c: c, bar: s.bar, from: from, unperceived: s.unperceived}
+	s.unperceived = false
 	one.o.out, one.o.resume = dir, true
 	defer func() { err = errors.Join(err, one.close()) }()
 	if err := one.open(ctx); err != nil {

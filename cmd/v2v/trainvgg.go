@@ -33,6 +33,14 @@ func settleL1(l1 *float32, usual float32, p train.Perceptual, standsIn bool) {
 	}
 }
 
+// tellUnperceived says once, when training starts, that there are none.
+func (s *session) tellUnperceived() {
+	if s.unperceived {
+		s.a.say("no --vgg weights: the perceptual loss is left out, and L1 stands in for it")
+	}
+	s.unperceived = false
+}
+
 // perceive opens the weights of the perceptual loss, which of a run that is
 // resumed have to be those it was begun with.
 func (s *session) perceive(p *train.Perceptual, wanted bool) (err error) {
@@ -41,9 +49,7 @@ func (s *session) perceive(p *train.Perceptual, wanted bool) (err error) {
 		path = s.o.vgg
 	}
 	if path == "" {
-		if wanted {
-			s.a.say("no --vgg weights: the perceptual loss is left out, and L1 stands in for it")
-		}
+		s.unperceived = wanted
 		return nil
 	}
 	net, err := models.OpenVGG19(path)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -100,7 +101,9 @@ func (l *dataLoader) load(ctx context.Context) error {
 
 // sides finds the two folders of the part, as paths below dir.
 func (l *dataLoader) sides() (found [2]string, err error) {
-	if fi, err := os.Stat(l.dir); err != nil {
+	if fi, err := os.Stat(l.dir); errors.Is(err, fs.ErrNotExist) {
+		return found, fmt.Errorf("open data: there is no folder %s: v2v prepare makes one of a video: %w", l.dir, fs.ErrNotExist)
+	} else if err != nil {
 		return found, fmt.Errorf("open data: %w", err)
 	} else if !fi.IsDir() {
 		return found, fmt.Errorf("open data: %s is no folder", l.dir)
@@ -129,9 +132,26 @@ func (l *dataLoader) sides() (found [2]string, err error) {
 		for _, pair := range layouts[l.d.o.Split] {
 			want = append(want, pair[0]+" and "+pair[1])
 		}
-		return found, fmt.Errorf("open data %s: %w: it wants folders %s", l.dir, ErrNoSplit, strings.Join(want, ", or "))
+		return found, fmt.Errorf("open data %s: %w: it wants folders %s, and has %s: v2v prepare makes them of a video", l.dir, ErrNoSplit, strings.Join(want, ", or "), l.content())
 	}
 	return found, nil
+}
+
+// content names the first few things in the folder.
+func (l *dataLoader) content() string {
+	entries, err := os.ReadDir(l.dir)
+	if err != nil || len(entries) == 0 {
+		return "nothing"
+	}
+	var names []string
+	for i, e := range entries {
+		if i == maxListed {
+			names = append(names, fmt.Sprintf("%d more", len(entries)-i))
+			break
+		}
+		names = append(names, e.Name())
+	}
+	return strings.Join(names, ", ")
 }
 
 // list maps the clips of one side by name to their paths below dir.

@@ -177,9 +177,9 @@ func TestOpenDataErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, k := range []struct{ name, dir, want string }{
-		{"missing", filepath.Join(dir, "none"), "no such file"},
+		{"missing", filepath.Join(dir, "none"), "there is no folder " + filepath.Join(dir, "none") + ": v2v prepare makes one of a video"},
 		{"a file", file, "is no folder"},
-		{"other content", dir, "it wants folders train_A and train_B, or train/A and train/B, or A and B"},
+		{"other content", dir, "it wants folders train_A and train_B, or train/A and train/B, or A and B, and has file: v2v prepare makes them of a video"},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			if _, err := OpenData(t.Context(), k.dir, DataOptions{}); err == nil || !strings.Contains(err.Error(), k.want) {
