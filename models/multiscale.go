@@ -81,17 +81,30 @@ const (
 // scale from the finest, the features of every layer, the last of them the
 // logits (N,1,h,w).
 func (d MultiscaleD) Build(b *nn.Builder, x *G.Node) [][]*G.Node {
-	all, _ := d.layers(b, x, false)
+	all, _, _ := d.layers(b, x, nil, false)
 	return all
 }
 
 // Learn is Build that, with Spectral, improves the directions of the norms on
 // the way; the updates keep them.
 func (d MultiscaleD) Learn(b *nn.Builder, x *G.Node) ([][]*G.Node, []nn.Update) {
-	return d.layers(b, x, true)
+	all, _, updates := d.layers(b, x, nil, true)
+	return all, updates
 }
 
-func (d MultiscaleD) layers(b *nn.Builder, x *G.Node, learn bool) (all [][]*G.Node, updates []nn.Update) {
+// Along is by how much the logits of every scale, from the finest, change along
+// v, a direction of x's shape in which x changes: the derivative, pushed forward
+// through the layers (Pearlmutter 1994, the R operator), their normalisations
+// included. Its gradient with respect to the weights, v held fixed, is the second
+// derivative that the R1 penalty needs. Weights are those that Learn uses.
+func (d MultiscaleD) Along(b *nn.Builder, x, v *G.Node) []*G.Node {
+	_, along, _ := d.layers(b, x, v, true)
+	return along
+}
+
+// layers builds the discriminator and, where v is not nil, its derivative along
+// v.
+func (d MultiscaleD) layers(b *nn.Builder, x, v *G.Node, learn bool) (all [][]*G.Node, along []*G.Node, updates []nn.Update) {
 	for i := range d.NumD {
 		scale := d.NumD - 1 - i
 		p := patches{Layers: d.Layers, NDF: d.NDF, Most: maxD, Norm: d.Norm, Pad: 2, Plain: d.Plain}
@@ -109,10 +122,14 @@ func (d MultiscaleD) layers(b *nn.Builder, x *G.Node, learn bool) (all [][]*G.No
 		if d.Widens {
 			p.NDF = min(maxWidenD, d.NDF<<i)
 		}
-		all = append(all, p.build(b, x, name))
+		layers, pushed := p.push(b, x, v, name)
+		all, along = append(all, layers), append(along, pushed)
 		if i+1 < d.NumD {
 			x = b.AvgPool(x, 3, 2, 1)
+			if v != nil {
+				v = b.AvgPool(v, 3, 2, 1)
+			}
 		}
 	}
-	return all, updates
+	return all, along, updates
 }

@@ -48,10 +48,20 @@ func (d *PatchGAN) Build(b *nn.Builder, in Inputs) Outputs {
 	if !checkInputs(b, d.Needs(), in) {
 		return Outputs{}
 	}
-	norm, _ := normKind(d.Norm, d.Stats)
-	p := patches{Layers: d.Layers, NDF: d.NDF, Most: 8 * d.NDF, Norm: norm, Pad: 1, NoBias: norm != nn.Instance}
-	layers := p.build(b, in.Labels, flat("model"))
+	layers := d.patches().build(b, in.Labels, flat("model"))
 	return Outputs{Scores: layers[len(layers)-1:]}
+}
+
+// Along is by how much the logits on x (N,InputNC,H,W) change along v, a
+// direction in which x changes; see MultiscaleD.Along.
+func (d *PatchGAN) Along(b *nn.Builder, x, v *G.Node) *G.Node {
+	_, along := d.patches().push(b, x, v, flat("model"))
+	return along
+}
+
+func (d *PatchGAN) patches() patches {
+	norm, _ := normKind(d.Norm, d.Stats)
+	return patches{Layers: d.Layers, NDF: d.NDF, Most: 8 * d.NDF, Norm: norm, Pad: 1, NoBias: norm != nn.Instance}
 }
 
 // flat names the layers of one Sequential: convolutions 0, 2, 5, 8 and on, each
@@ -74,7 +84,12 @@ type patches struct {
 // build gives the result of every layer, the logits last. The name of a
 // layer's convolution is name(layer, 0), of its normalisation name(layer, 1).
 func (p patches) build(b *nn.Builder, x *G.Node, name func(layer, which int) string) []*G.Node {
-	var layers []*G.Node
+	layers, _ := p.push(b, x, nil, name)
+	return layers
+}
+
+// push is build, and where v is not nil by how much the logits change along v.
+func (p patches) push(b *nn.Builder, x, v *G.Node, name func(layer, which int) string) (layers []*G.Node, along *G.Node) {
 	channels, conv := p.NDF, p.conv
 	if conv == nil {
 		conv = (*nn.Builder).Conv
@@ -84,19 +99,33 @@ func (p patches) build(b *nn.Builder, x *G.Node, name func(layer, which int) str
 		if j >= p.Layers {
 			o.Stride = 1
 		}
-		if j == p.Layers+1 {
-			return append(layers, conv(b, x, name(j, 0), 1, 4, o))
+		out, last := channels, j == p.Layers+1
+		if last {
+			out = 1
 		}
-		o.NoBias = p.NoBias && j > 0
-		x = conv(b, x, name(j, 0), channels, 4, o)
+		o.NoBias = p.NoBias && j > 0 && !last
+		x = conv(b, x, name(j, 0), out, 4, o)
+		if v != nil {
+			o.NoBias = true
+			v = conv(b, v, name(j, 0), out, 4, o)
+		}
+		if last {
+			return append(layers, x), v
+		}
 		if j > 0 && !p.Plain {
+			if v != nil {
+				v = b.NormAlong(x, name(j, 1), p.Norm, v)
+			}
 			x = b.Norm(x, name(j, 1), p.Norm)
 		}
 		x = b.LeakyReLU(x, 0.2)
+		if v != nil {
+			v = b.Mul(v, b.LeakyReLUSlope(x, 0.2))
+		}
 		layers = append(layers, x)
 		channels = min(2*channels, p.Most)
 	}
-	return layers
+	return layers, v
 }
 
 // inLayers names the layers of a discriminator whose features are matched:

@@ -27,6 +27,8 @@ pictures themselves:
   --set data.holdout=0.1               kept from training where there is no test part
   --set generator.num_downs=5          unet: 8 take samples of multiples of 256, 5 of 32
   --set loss=lsgan                     bce, lsgan or hinge; gan=0 trains without one
+With --set r1=10 the discriminator pays for being steep at real frames (R1), every
+r1_every=16 steps.
 pix2pixHD_local trains its global generator first, on pictures of half the size,
 for global_steps (3 of 5 of all), then what enhances it, for fix_global (1 of
 25), then both. On labels, generator.feat_num=3 trains an encoder of instances'

@@ -32,6 +32,12 @@ var differentiable = map[string]func(r *rand.Rand) instance{
 	"instance norm": func(r *rand.Rand) instance {
 		return randomNorm(r, op.Normalize{Affine: r.IntN(2) == 0})
 	},
+	"batch norm's slope": func(r *rand.Rand) instance {
+		return randomNormSlope(r, op.NormGradX{Batch: true, Affine: r.IntN(2) == 0})
+	},
+	"instance norm's slope": func(r *rand.Rand) instance {
+		return randomNormSlope(r, op.NormGradX{Affine: r.IntN(2) == 0})
+	},
 	"relu": func(r *rand.Rand) instance { return of(op.Act{}, apart(r, picture(r), nil)) },
 	"leaky relu": func(r *rand.Rand) instance {
 		return of(op.Act{Kind: op.LeakyReLU, Slope: .2}, apart(r, picture(r), nil))

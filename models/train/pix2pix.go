@@ -21,6 +21,7 @@ type Pix2Pix struct {
 	p      Pairs
 	stages []*pairStage
 	now    *pairStage // the last step's
+	d      *step      // and its discriminator's
 	encode *step      // nil without an encoder
 	watch  *watch
 	warn   func(Warning)
@@ -70,11 +71,14 @@ func (t *Pix2Pix) buildStage(s, before *pairStage) error {
 		return fmt.Errorf("generator: %w", err)
 	}
 	if before != nil && before.halved == s.halved {
-		s.d, s.shown = before.d, before.shown
+		s.d, s.shown, s.dr, s.sl = before.d, before.shown, before.dr, before.sl
 	} else {
 		if t.c.GAN > 0 {
-			if s.d, err = t.add(graphs.discriminator(), nil); err != nil {
+			if s.d, err = t.add(graphs.discriminator(false), nil); err != nil {
 				return fmt.Errorf("discriminator: %w", err)
+			}
+			if err := t.buildPenalty(graphs); err != nil {
+				return fmt.Errorf("penalty: %w", err)
 			}
 		}
 		if s.shown, err = t.add(graphs.rendering(), nil); err != nil {
@@ -117,7 +121,7 @@ func (t *Pix2Pix) Train(ctx context.Context, batch []*Sample, r Rates, report fu
 	if err != nil {
 		return err
 	}
-	if t.now.d != nil {
+	if t.d != nil {
 		m, err := t.measure(batch, losses)
 		if err != nil {
 			return err
@@ -134,6 +138,10 @@ func (t *Pix2Pix) Train(ctx context.Context, batch []*Sample, r Rates, report fu
 func (t *Pix2Pix) prepare(batch []*Sample, r Rates) (err error) {
 	if t.now, err = t.enter(r.Step); err != nil {
 		return err
+	}
+	t.d = t.now.d
+	if t.now.dr != nil && r.Step%r1Every(t.c.R1Every) == 0 {
+		t.d = t.now.dr
 	}
 	return errors.Join(t.upload(batch),
 		t.rates("adam", r.LR, t.c.Beta1, t.c.Beta2, r.Step-t.now.from),
@@ -183,11 +191,15 @@ func (t *Pix2Pix) upload(batch []*Sample) error {
 // generator's program makes the same once more, and learns.
 func (t *Pix2Pix) take() ([]Loss, error) {
 	now := t.now
-	steps := []*step{now.g, now.d}
-	if t.c.D.First {
-		steps = []*step{now.shown, now.d, now.g}
+	judges := []*step{t.d}
+	if t.d == now.dr {
+		judges = []*step{now.sl, t.d}
 	}
-	if now.d == nil {
+	steps := append([]*step{now.g}, judges...)
+	if t.c.D.First {
+		steps = append(append([]*step{now.shown}, judges...), now.g)
+	}
+	if t.d == nil {
 		steps = []*step{now.g}
 	}
 	for _, s := range steps {
@@ -196,10 +208,11 @@ func (t *Pix2Pix) take() ([]Loss, error) {
 		}
 	}
 	losses, err := now.g.read(nil)
-	if err == nil && now.d != nil {
-		losses, err = now.d.read(losses)
+	if err == nil && t.d != nil {
+		losses, err = t.d.read(losses)
 	}
 	lengths(losses)
+	asSlopes(losses, t.c.penaltyWeight())
 	// Who wins is seen first, how hard they pull after.
 	slices.SortStableFunc(losses, func(a, b Loss) int {
 		return order(!isLength(a.Name)) - order(!isLength(b.Name))
@@ -215,7 +228,7 @@ func (t *Pix2Pix) measure(batch []*Sample, losses []Loss) (m measures, err error
 	}
 	scales := max(1, t.c.D.NumD)
 	for k := range 2 * scales {
-		verdicts, err := readAll(t.now.d.exe.Output(k))
+		verdicts, err := readAll(t.d.exe.Output(k))
 		if err != nil {
 			return m, err
 		}

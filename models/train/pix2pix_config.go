@@ -19,6 +19,11 @@ type Pix2PixConfig struct {
 	Beta1     float32  `toml:"beta1"`      // Adam's; 0 is 0.5
 	Beta2     float32  `toml:"beta2"`      // Adam's; 0 is 0.999
 
+	// R1 is the weight of the R1 penalty (Mescheder et al. 2018), 0 for none; 10
+	// is usual. Every R1Every-th step pays it, for all; 0 is 16.
+	R1      float32 `toml:"r1,omitempty"`
+	R1Every int     `toml:"r1_every,omitempty"`
+
 	// Of pix2pixHD_local alone.
 	GlobalSteps int `toml:"global_steps,omitempty"` // steps in which the global generator learns alone, on reduced pictures
 	FixGlobal   int `toml:"fix_global,omitempty"`   // steps after them in which all but it learns
@@ -77,7 +82,7 @@ func (c Pix2PixConfig) Validate() error {
 	case c.GAN == 0 && c.L1 == 0:
 		return fmt.Errorf("gan and l1 are both 0: nothing would teach the picture")
 	}
-	return nil
+	return checkR1(c.R1, c.R1Every, c.GAN > 0)
 }
 
 // Pairs is what a trainer of single frames is given: the network, its options

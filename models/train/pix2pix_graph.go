@@ -60,20 +60,18 @@ func (g pix2pixGraphs) real(b *nn.Builder) *G.Node {
 // judge applies the discriminator to a frame beside its control picture. The
 // result is as MultiscaleD's; of a PatchGAN it is the logits alone.
 func (g pix2pixGraphs) judge(b *nn.Builder, control, frame *G.Node) [][]*G.Node {
-	x, in := b.Concat(1, control, frame), b.In("D.")
+	return g.verdict(b, b.Concat(1, control, frame))
+}
+
+// verdict is that of the discriminator on control picture and frame together.
+func (g pix2pixGraphs) verdict(b *nn.Builder, x *G.Node) [][]*G.Node {
 	if b.Err() != nil {
 		return nil
 	}
-	d := g.c.D
-	if d.NumD > 0 {
-		norm := nn.Instance
-		if d.Norm == "batch" {
-			norm = nn.Batch
-		}
-		return models.MultiscaleD{NDF: d.NDF, Layers: d.Layers, NumD: d.NumD, Norm: norm}.Build(in, x)
+	if g.c.D.NumD > 0 {
+		return g.c.D.scales().Build(b.In("D."), x)
 	}
-	net := models.PatchGAN{InputNC: x.Shape()[1], NDF: d.NDF, Layers: d.Layers, Norm: d.Norm}
-	return [][]*G.Node{net.Build(in, models.Inputs{Labels: x}).Scores}
+	return [][]*G.Node{g.c.D.patches(x).Build(b.In("D."), models.Inputs{Labels: x}).Scores}
 }
 
 // verdicts adds what every scale's verdict is off by.
@@ -135,8 +133,9 @@ func (g pix2pixGraphs) generator() *pictureGraph {
 }
 
 // discriminator is the D step on the frames in the input fake. Extra outputs:
-// the verdicts, of_real and of_fake of each scale.
-func (g pix2pixGraphs) discriminator() *pictureGraph {
+// the verdicts, of_real and of_fake of each scale. With a penalty it pays for its
+// slope.
+func (g pix2pixGraphs) discriminator(penalty bool) *pictureGraph {
 	s := g.start()
 	b := s.b
 	control, real := g.control(b), g.real(b)
@@ -144,6 +143,9 @@ func (g pix2pixGraphs) discriminator() *pictureGraph {
 	ofReal, ofFake := g.judge(b, control, real), g.judge(b, control, fake)
 	g.verdicts(&s.terms, "D_real", 0.5, ofReal, g.seen(b, true))
 	g.verdicts(&s.terms, "D_fake", 0.5, ofFake, g.seen(b, false))
+	if penalty {
+		g.penalise(s, control, real)
+	}
 	if b.Err() != nil {
 		return s
 	}

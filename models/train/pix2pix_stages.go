@@ -20,6 +20,7 @@ type pairStage struct {
 	learns func(name string) bool // which of net's parameters; nil for all
 
 	g, d, shown *step // d is nil without an adversary
+	dr, sl      *step // d with the R1 penalty, and what finds the slope
 }
 
 // fake is the name of the made pictures.

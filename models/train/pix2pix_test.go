@@ -48,7 +48,7 @@ func (g pairGolden) pairs(t *testing.T) []*Sample {
 // the generator learns from a discriminator that has learned.
 func TestPix2PixStepEqualsPyTorch(t *testing.T) {
 	for _, name := range []string{"unet", "resnet", "hd", "hd_local_global", "hd_local_fixed", "hd_local_all", "hd_features",
-		"unet_dropout", "resnet_dropout"} {
+		"unet_dropout", "resnet_dropout", "r1", "r1_patches"} {
 		t.Run(name, func(t *testing.T) {
 			eachDevice(t, func(t *testing.T, d engine.Device) {
 				var g pairGolden
@@ -67,6 +67,7 @@ func TestPix2PixStepEqualsPyTorch(t *testing.T) {
 				}
 				c.D.NDF, c.D.Layers = 2, 2
 				c.Loss, c.RealLabel, c.L1, c.Features = g.Loss, g.Label, g.L1, g.FM
+				c.R1, c.R1Every = g.R1, 1
 				switch g.Stage {
 				case "global":
 					c.GlobalSteps = 1

@@ -64,6 +64,11 @@ func (g vid2vidGraphs) control(b *nn.Builder, x *G.Node) *G.Node {
 	return b.Concat(1, picture(), b.Edges(x, h, w))
 }
 
+// start begins a graph of a training step.
+func (g vid2vidGraphs) start() *terms {
+	return &terms{b: nn.NewBuilder(G.NewGraph(), nn.Options{PerFrame: true}), loss: g.c.Loss}
+}
+
 // generated applies the generator.
 func (g vid2vidGraphs) generated(b *nn.Builder, net models.Vid2Vid, f frame) models.Outputs {
 	in := models.Inputs{Labels: b.Concat(1, f.labels...), Prev: b.Concat(1, f.prev...)}
@@ -76,10 +81,10 @@ func (g vid2vidGraphs) generated(b *nn.Builder, net models.Vid2Vid, f frame) mod
 // generator is the G step: extra outputs of each frame final, raw and real_f and
 // the coarser scales' final, then the losses.
 func (g vid2vidGraphs) generator(k kind) (*step, error) {
-	b := nn.NewBuilder(G.NewGraph(), nn.Options{PerFrame: true})
+	t := g.start()
+	b := t.b
 	fs, made := g.unroll(b, k)
 	params := b.Params() // those of discriminators come later
-	t := &terms{b: b, loss: g.c.Loss}
 	var extra []engine.Named
 	for j, f := range fs {
 		t.over = k.frames()
@@ -159,16 +164,18 @@ func (g vid2vidGraphs) motion(b *nn.Builder, t *terms, f frame, out models.Outpu
 }
 
 // judge is the step of the discriminators: they see what the G step left in
-// the inputs fake and fakeraw of each frame. It is nil where none of them judges.
-func (g vid2vidGraphs) judge(k kind) (*step, error) {
+// the inputs fake and fakeraw of each frame, and pay for their slope with a
+// penalty. It is nil where none of them judges.
+func (g vid2vidGraphs) judge(k kind, penalty bool) (*step, error) {
 	judging := k.judging(g.time, -1)
 	if !g.adversarial() && len(judging) == 0 {
 		return nil, nil
 	}
-	b := nn.NewBuilder(G.NewGraph(), nn.Options{PerFrame: true})
-	t := &terms{b: b, loss: g.c.Loss}
+	t := g.start()
+	b := t.b
 	var seen verdicts
-	for j, f := range g.watched(b, k) {
+	fs := g.watched(b, k)
+	for j, f := range fs {
 		t.over = k.frames()
 		pictures := []*G.Node{f.made}
 		if !(k.first && j == 0) && !g.c.Generator.NoFlow {
@@ -195,6 +202,9 @@ func (g vid2vidGraphs) judge(k kind) (*step, error) {
 			t.gan("D"+s.name()+"_fake", 0.5, fake, false)
 			t.gan("D"+s.name()+"_real", 0.5, real, true)
 		}
+	}
+	if penalty {
+		g.penalise(t, k, fs)
 	}
 	optimiser := func(name string) string {
 		for _, s := range judging {

@@ -19,7 +19,9 @@ type Vid2Vid struct {
 	graphs  vid2vidGraphs
 	dev     engine.Device
 	time    []timeScale
-	g, d    map[kind]*step // d may hold none
+	g, d    map[kind]*step  // d may hold none
+	steep   map[kind]*step  // d with the R1 penalty
+	slopes  map[*step]*step // of each of those what finds the slopes
 	all     []*step
 	render  *step
 	vars    map[string]engine.Buffer
@@ -45,7 +47,7 @@ func NewVid2Vid(dev engine.Device, c Vid2VidConfig) (*Vid2Vid, error) {
 	}
 	n := c.accumulate()
 	c.FixGlobal = (c.FixGlobal + n - 1) / n * n // gradients that are averaged are of the same weights
-	v := &Vid2Vid{c: c, dev: dev, time: c.timeScales(), g: map[kind]*step{}, d: map[kind]*step{},
+	v := &Vid2Vid{c: c, dev: dev, time: c.timeScales(), g: map[kind]*step{}, d: map[kind]*step{}, steep: map[kind]*step{}, slopes: map[*step]*step{},
 		vars: map[string]engine.Buffer{}, in: map[string]engine.Buffer{}}
 	if err := v.build(); err != nil {
 		return nil, errors.Join(fmt.Errorf("build the training step: %w", err), v.Close())
@@ -97,7 +99,7 @@ func (v *Vid2Vid) Train(ctx context.Context, batch []*Sample, r Rates, report fu
 		if err != nil {
 			return fmt.Errorf("frame %d: %w", t, err)
 		}
-		_, d, err := v.programs(kindAt(v.time, t, n, r.Step+i < v.c.FixGlobal))
+		_, d, err := v.programs(kindAt(v.time, t, n, r.Step+i < v.c.FixGlobal), r.Step+i)
 		if err != nil {
 			return err
 		}
@@ -126,7 +128,7 @@ func (v *Vid2Vid) forget() error {
 // chunk takes the steps on the n frames from t on: the generator's, then the
 // discriminators' on what it made.
 func (v *Vid2Vid) chunk(t, n, done int) ([]Loss, error) {
-	g, d, err := v.programs(kindAt(v.time, t, n, done < v.c.FixGlobal))
+	g, d, err := v.programs(kindAt(v.time, t, n, done < v.c.FixGlobal), done)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +150,7 @@ func (v *Vid2Vid) chunk(t, n, done int) ([]Loss, error) {
 	if err != nil || d == nil {
 		return losses, errors.Join(err, v.move(done))
 	}
-	err = v.point(d, t, n)
+	err = errors.Join(v.findSlopes(d, t, n), v.point(d, t, n))
 	for j := range n {
 		err = errors.Join(err, d.bind(nth("fake", j), v.fake[0][(t+j)%len(v.real)]), d.bind(nth("fakeraw", j), v.raw[j][0]))
 	}
@@ -161,6 +163,7 @@ func (v *Vid2Vid) chunk(t, n, done int) ([]Loss, error) {
 	if losses, err = d.read(losses); err != nil {
 		return nil, err
 	}
+	asSlopes(losses, v.c.penaltyWeight())
 	return losses, v.move(done)
 }
 

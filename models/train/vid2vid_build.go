@@ -60,10 +60,7 @@ func (v *Vid2Vid) prepare(k kind) error {
 	judges := k
 	judges.fixed = false // is all the same to them
 	if _, ok := v.d[judges]; !ok {
-		if v.d[judges], err = v.graphs.judge(judges); err == nil {
-			err = v.declare(v.d[judges])
-		}
-		if err != nil {
+		if err := v.prepareJudges(judges); err != nil {
 			return fmt.Errorf("discriminator: %w", err)
 		}
 	}
@@ -73,14 +70,16 @@ func (v *Vid2Vid) prepare(k kind) error {
 	if err := v.compile(v.g[k]); err != nil {
 		return fmt.Errorf("generator: %w", err)
 	}
-	if err := v.compile(v.d[judges]); err != nil {
-		return fmt.Errorf("discriminator: %w", err)
+	for _, s := range []*step{v.d[judges], v.steep[judges], v.slopes[v.steep[judges]]} {
+		if err := v.compile(s); err != nil {
+			return fmt.Errorf("discriminator: %w", err)
+		}
 	}
 	return nil
 }
 
-// programs are those of a kind, compiled.
-func (v *Vid2Vid) programs(k kind) (g, d *step, err error) {
+// programs are those of a kind, compiled, for the step after so many.
+func (v *Vid2Vid) programs(k kind, done int) (g, d *step, err error) {
 	if _, ok := v.g[k]; !ok { // what a clip ends with may be shorter
 		if err := v.prepare(k); err != nil {
 			return nil, nil, err
@@ -89,7 +88,10 @@ func (v *Vid2Vid) programs(k kind) (g, d *step, err error) {
 	g = v.g[k]
 	k.fixed = false
 	d = v.d[k]
-	return g, d, errors.Join(v.compile(g), v.compile(d))
+	if v.c.paysAt(done) {
+		d = v.steep[k]
+	}
+	return g, d, errors.Join(v.compile(g), v.compile(d), v.compile(v.slopes[d]))
 }
 
 // count makes room for the steps of an optimiser that counts them itself, and

@@ -45,6 +45,12 @@ type Vid2VidConfig struct {
 	// the last thousand steps; 0 for the last weights.
 	EMA float32 `toml:"ema,omitempty"`
 
+	// R1 is the weight of the R1 penalty (Mescheder et al. 2018) of every
+	// discriminator, 0 for none; 10 is usual. R1Every is of how many steps one
+	// pays it, for all; 0 is 16.
+	R1      float32 `toml:"r1,omitempty"`
+	R1Every int     `toml:"r1_every,omitempty"`
+
 	Seed   uint64 `toml:"-"`
 	Height int    `toml:"-"`
 	Width  int    `toml:"-"`
@@ -139,7 +145,7 @@ func (c Vid2VidConfig) validateSchedule() error {
 	case !(c.EMA >= 0 && c.EMA < 1):
 		return fmt.Errorf("ema is %g; give 0 to below 1", c.EMA)
 	}
-	return nil
+	return checkR1(c.R1, c.R1Every, newGraphs(c).adversarial() || len(c.timeScales()) > 0)
 }
 
 // Steps is the number of steps on t frames, those included that a clip begins

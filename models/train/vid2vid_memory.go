@@ -37,7 +37,12 @@ func (c Vid2VidConfig) Memory(frames int) (int64, error) {
 			continue
 		}
 		done = append(done, k)
-		err := errors.Join(add(g.generator(k)), add(g.judge(k)))
+		err := add(g.generator(k))
+		if err == nil {
+			var plain, steep, slope *step
+			plain, steep, slope, err = g.judges(k)
+			err = errors.Join(err, add(plain, nil), add(steep, nil), add(slope, nil))
+		}
 		if c.FixGlobal > 0 {
 			k.fixed = true
 			err = errors.Join(err, add(g.generator(k)))

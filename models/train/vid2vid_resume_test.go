@@ -21,6 +21,7 @@ func TestVid2VidStateIsAll(t *testing.T) {
 	chunks.Generator.Blocks, chunks.D.NumD, chunks.D.Scales = 1, 1, 2
 	chunks.Chunk, chunks.Backpropagate, chunks.Accumulate, chunks.EMA = 3, 3, 2, 0.9
 	chunks.D.Norm, chunks.D.Spectral = "none", true
+	scales.R1, scales.R1Every, chunks.R1, chunks.R1Every = 10, 1, 10, 2
 	for name, c := range map[string]Vid2VidConfig{"a frame a step": scales, "chunks": chunks} {
 		t.Run(name, func(t *testing.T) { stateIsAll(t, d, c) })
 	}

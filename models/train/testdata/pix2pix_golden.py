@@ -87,7 +87,7 @@ def off(loss, x, label):
     return ((x - label) ** 2).mean()
 
 
-def step(name, seed, network, options, batch, h, w, loss, norm, scales, first, label=1.0, l1=100.0, fm=0.0, stage=None):
+def step(name, seed, network, options, batch, h, w, loss, norm, scales, first, label=1.0, l1=100.0, fm=0.0, stage=None, r1=0.0):
     torch.manual_seed(seed)
     g = frame_mode(WithEncoder(options, seed) if stage == "features" else start(make(network, options), seed))
     learning, dropped = lambda name: True, {}
@@ -133,7 +133,13 @@ def step(name, seed, network, options, batch, h, w, loss, norm, scales, first, l
         real, made = judge(a, b), judge(a, fake.detach())
         losses["D_real"] = 0.5 * sum(off(loss, s[-1], label) for s in real)
         losses["D_fake"] = 0.5 * sum(off(loss, s[-1], 0.0) for s in made)
-        (losses["D_real"] + losses["D_fake"]).backward()
+        total = losses["D_real"] + losses["D_fake"]
+        if r1:
+            x = b.clone().requires_grad_()
+            slope, = torch.autograd.grad(batch * sum(s[-1].mean() for s in judge(a, x)), x, create_graph=True)
+            losses["R1"] = slope.square().flatten(1).sum(1).mean()
+            total = total + r1 / 2 * losses["R1"]
+        total.backward()
         keep("g/D.", d)
         opt.step()
 
@@ -166,7 +172,7 @@ def step(name, seed, network, options, batch, h, w, loss, norm, scales, first, l
     if not first:
         of_d(fake)
     write(name, out, dict(losses={k: v.item() for k, v in losses.items()}, network=network, options=options, batch=batch, h=h, w=w,
-                          loss=loss, norm=norm, scales=scales, first=first, label=label, l1=l1, fm=fm, stage=stage))
+                          loss=loss, norm=norm, scales=scales, first=first, label=label, l1=l1, fm=fm, stage=stage, **({"r1": r1} if r1 else {})))
 
 
 if __name__ == "__main__":
@@ -182,3 +188,6 @@ if __name__ == "__main__":
     step("unet_dropout", 6, "unet", dict(input_nc=3, output_nc=3, ngf=1, num_downs=6, norm="batch", dropout=True), 1, 64, 64, "bce", "batch", 0, True, stage="dropout")
     step("resnet_dropout", 7, "resnet", dict(input_nc=3, output_nc=3, ngf=2, n_blocks=2, norm="instance", dropout=True), 1, 24, 28, "bce", "instance", 0, True,
          stage="dropout")
+    step("r1", 8, "pix2pixHD_global", dict(input_nc=3, output_nc=3, ngf=2, n_downsample_global=2, n_blocks_global=1, norm="instance"), 2, 24, 28,
+         "lsgan", "instance", 2, False, l1=10.0, fm=10.0, r1=1000.0)
+    step("r1_patches", 9, "unet", dict(input_nc=3, output_nc=3, ngf=1, num_downs=5, norm="batch"), 1, 64, 32, "bce", "batch", 0, True, r1=1000.0)

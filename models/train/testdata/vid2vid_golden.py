@@ -10,6 +10,9 @@ weights above, the gradients through time (g/NAME), and some of those that do no
 
 And vid2vid_spectral.safetensors: the first step again, of discriminators without norm and with torch's spectral_norm:
 its directions before the step (w/NAME) and after (after/NAME), and the discriminators' gradients and some of G's.
+
+And vid2vid_r1.safetensors and vid2vid_r1_spectral.safetensors: the discriminators' gradients and losses of those two
+steps with the R1 penalty at 1000, of their slopes at the real frames.
 """
 import json
 import os
@@ -166,6 +169,26 @@ def save(path, tensors, meta):
 
 save("vid2vid.safetensors", tensors, losses)
 
+
+
+def r1(name):
+    """The discriminators' step with R1, differentiated twice."""
+    loss, _, of_d = step("lsgan")
+    loss = {k: v for k, v in loss.items() if k.startswith("D")}
+    for p, d in judges.items():
+        s = ("DT.", "DT1.").index(p) if p != "D." else None
+        x = (real if s is None else torch.cat([reals[2 * 3**s], reals[3**s], real], 1)).detach().clone().requires_grad_()
+        whole = torch.cat([labels[2], x], 1) if s is None else torch.cat([x, in_time(s, reals, real)[:, 9:]], 1)
+        slope, = torch.autograd.grad(sum(v[-1].mean() for v in levels(d, whole)), x, create_graph=True)
+        loss[p + "R1"] = slope.square().sum()
+        of_d = of_d + 1000 / 2 * loss[p + "R1"]
+    names, params = zip(*((p + k.replace("weight_orig", "weight"), v) for p in judges for k, v in named[p].named_parameters()))
+    save(name, {"g/" + k: grad for k, grad in zip(names, torch.autograd.grad(of_d, params))},
+         {k.replace(".R1", "_R1"): v.item() for k, v in loss.items()})
+
+
+r1("vid2vid_r1.safetensors")
+
 # The chunk: frames 6 and 7 of a clip. The second is made of the first.
 known = set(inputs)
 labels.append(ids("label3"))
@@ -264,3 +287,4 @@ loss = {k: (after if k.startswith("D") else loss)[k].item() for k in loss}
 names, params = zip(*((p + k.replace("weight_orig", "weight"), v) for p in judges for k, v in named[p].named_parameters()))
 tensors.update({"g/" + k: grad for k, grad in zip(names, torch.autograd.grad(of_d, params))})
 save("vid2vid_spectral.safetensors", tensors, loss)
+r1("vid2vid_r1_spectral.safetensors")
