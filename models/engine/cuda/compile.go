@@ -53,6 +53,7 @@ type compiler struct {
 	uses  []int  // how often each is read
 	done  map[int]bool
 	adams []adam
+	own   bool // no plans of cuDNN
 	name  string
 }
 
@@ -63,12 +64,9 @@ func (d *Device) Compile(p *engine.Program, o engine.Options) (engine.Executable
 	}
 	var e *executable
 	err := d.do(func() (err error) {
-		c := &compiler{d: d, p: p, o: o, done: map[int]bool{}}
-		if err = c.compile(); err == nil {
-			e, err = c.link()
-		}
-		if err != nil {
-			d.release(c.slots)
+		e, err = d.build(p, o, false)
+		if small := (*memoryError)(nil); errors.As(err, &small) && d.dnn != 0 {
+			e, err = d.build(p, o, true) // without the workspaces of cuDNN
 		}
 		return err
 	})
@@ -76,6 +74,20 @@ func (d *Device) Compile(p *engine.Program, o engine.Options) (engine.Executable
 		return nil, fmt.Errorf("compile for %s: %w", d.Name(), err)
 	}
 	return e, nil
+}
+
+// build compiles and links, with own kernels alone or not.
+func (d *Device) build(p *engine.Program, o engine.Options, own bool) (*executable, error) {
+	c := &compiler{d: d, p: p, o: o, done: map[int]bool{}, own: own}
+	var e *executable
+	err := c.compile()
+	if err == nil {
+		e, err = c.link()
+	}
+	if err != nil {
+		d.release(c.slots)
+	}
+	return e, err
 }
 
 // largest is the most elements of a value: kernels count in 32 bits.

@@ -50,6 +50,11 @@ func bias(in []slot) slot {
 	return none
 }
 
+// identities is the slots by identity.
+func identities(x, w, y, out slot) [idOut + 1]slot {
+	return [idOut + 1]slot{0: none, idX: x, idW: w, idY: y, idBias: none, idAdd: none, idOut: out}
+}
+
 func emitConv(c *compiler, i engine.Instr) error {
 	in, err := c.in(i)
 	if err != nil {
@@ -61,11 +66,12 @@ func emitConv(c *compiler, i engine.Instr) error {
 	}
 	o, x, w, y := i.Op.(op.Conv), c.shape(i.In[0]), c.shape(i.In[1]), c.shape(i.Out)
 	g := geometry{x: x, y: y, kh: w[2], kw: w[3], stride: o.Stride, pad: o.Pad, reflect: o.Reflect}
+	first, out := len(c.steps), c.def(i.Out)
 	c.add(step{
 		kernel: c.convKernel("conv"), grid: [3]int{ceil(y[0]*y[2]*y[3], tileRows), ceil(y[1], tileCols), 1}, block: threads, shared: convShared,
-		args: []arg{g.arg(), post, slotArg(in[0]), slotArg(in[1]), slotArg(bias(in)), slotArg(c.def(i.Out))},
+		args: []arg{g.arg(), post, slotArg(in[0]), slotArg(in[1]), slotArg(bias(in)), slotArg(out)},
 	})
-	return nil
+	return c.faster(first, g, ofForward, bias(in), i.Post, identities(in[0], in[1], none, out))
 }
 
 // back adds the kernel that scatters: g.x is its output.
@@ -88,8 +94,9 @@ func emitConvT(c *compiler, i engine.Instr) error {
 	}
 	o, w := i.Op.(op.ConvT), c.shape(i.In[1])
 	g := geometry{x: c.shape(i.Out), y: c.shape(i.In[0]), kh: w[2], kw: w[3], stride: o.Stride, pad: o.Pad}
-	c.back(g, post, in[0], in[1], bias(in), c.def(i.Out))
-	return nil
+	first, out := len(c.steps), c.def(i.Out)
+	c.back(g, post, in[0], in[1], bias(in), out)
+	return c.faster(first, g, ofBackData, bias(in), i.Post, identities(none, in[1], in[0], out))
 }
 
 func emitConvGradX(c *compiler, i engine.Instr) error {
@@ -104,8 +111,9 @@ func emitConvGradX(c *compiler, i engine.Instr) error {
 	o, w, x := i.Op.(op.ConvGradX), c.shape(i.In[0]), c.shape(i.Out)
 	g := geometry{x: x, y: c.shape(i.In[1]), kh: w[2], kw: w[3], stride: o.Stride, pad: o.Pad}
 	if !o.Reflect || o.Pad == 0 {
-		c.back(g, post, in[1], in[0], none, c.def(i.Out))
-		return nil
+		first, out := len(c.steps), c.def(i.Out)
+		c.back(g, post, in[1], in[0], none, out)
+		return c.faster(first, g, ofBackData, none, nil, identities(none, in[0], in[1], out))
 	}
 	// The gradient of the mirrored picture, whose borders are then added to
 	// what they show.
@@ -130,7 +138,7 @@ func emitConvGradW(c *compiler, i engine.Instr) error {
 	layers := max(1, min(ceil(2*c.d.units, tiles), ceil(positions, 8*tileDepth), 64))
 	each := ceil(ceil(positions, layers), tileDepth) * tileDepth
 	layers = ceil(positions, each)
-	out := c.def(i.Out)
+	first, out := len(c.steps), c.def(i.Out)
 	parts := out
 	if layers > 1 {
 		parts = c.temp(4 * n * layers)
@@ -142,5 +150,5 @@ func emitConvGradW(c *compiler, i engine.Instr) error {
 	if layers > 1 {
 		c.add(flat("add_parts", n, intArg(n), intArg(layers), slotArg(parts), slotArg(out)))
 	}
-	return nil
+	return c.faster(first, g, ofBackFilter, none, nil, identities(in[0], none, in[1], out))
 }

@@ -28,6 +28,11 @@ type Device struct {
 	staging    staging
 	shared     map[string]*sharedConstant
 	memory     map[*block]bool
+	dnn        uint64 // handle of cuDNN, or 0
+	kept       []*plan
+	choices    map[string]choice // of convolutions
+	cache      string
+	model      string // which card it is
 
 	mu sync.Mutex // one caller at a time
 }
@@ -56,7 +61,7 @@ func open(o Options) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Device{api: api, number: o.Card, kernels: map[string]uint64{}, shared: map[string]*sharedConstant{}, memory: map[*block]bool{}}
+	d := &Device{api: api, number: o.Card, kernels: map[string]uint64{}, shared: map[string]*sharedConstant{}, memory: map[*block]bool{}, choices: map[string]choice{}, cache: cacheFolder(o.Cache)}
 	n, err := api.ask("cuDeviceGetCount")
 	if err != nil {
 		return nil, err
@@ -73,7 +78,12 @@ func open(o Options) (*Device, error) {
 	if d.context, err = api.ask("cuDevicePrimaryCtxRetain", d.card); err != nil {
 		return nil, err
 	}
-	if err := d.do(func() error { return d.prepare(o.Cache) }); err != nil {
+	about, err := api.card(o.Card)
+	if err != nil {
+		return nil, err
+	}
+	d.model = fmt.Sprintf("%s %d", about.Name, d.capability)
+	if err := d.do(func() error { return d.prepare(d.cache) }); err != nil {
 		d.Close()
 		return nil, err
 	}
@@ -114,6 +124,9 @@ func (d *Device) prepare(cache string) error {
 	}
 	const nonBlocking = 1
 	if d.stream, err = d.api.ask("cuStreamCreate", nonBlocking); err != nil {
+		return err
+	}
+	if err := d.openDNN(); err != nil {
 		return err
 	}
 	return d.staging.open(d)
@@ -166,6 +179,7 @@ func (d *Device) Name() string { return fmt.Sprintf("cuda:%d", d.number) }
 func (d *Device) Close() error {
 	return d.do(func() error {
 		d.staging.close(d)
+		d.closeDNN()
 		if d.stream != 0 {
 			d.api.call("cuStreamDestroy_v2", d.stream)
 		}

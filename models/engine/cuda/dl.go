@@ -23,8 +23,10 @@ import (
 type api struct {
 	handles []unsafe.Pointer
 	fn      map[string]unsafe.Pointer
-	driver  int // CUDA version of the driver
-	nvrtc   int // and of the compiler
+	driver  int   // CUDA version of the driver
+	nvrtc   int   // and of the compiler
+	cudnn   int   // 10000*major + 100*minor + patch, or 0
+	lacking error // why there is no cuDNN
 }
 
 // statusError is what a function of CUDA has returned.
@@ -37,6 +39,9 @@ type statusError struct {
 func (e *statusError) Error() string {
 	return fmt.Sprintf("%s: %s (status %d)", e.function, e.name, e.status)
 }
+
+// dnn says that it is a status of cuDNN.
+func (e *statusError) dnn() bool { return strings.HasPrefix(e.function, "cudnn") }
 
 // The statuses that are told apart.
 const (
@@ -79,7 +84,7 @@ func (a *api) lookUp(h unsafe.Pointer, l library, path string) error {
 		f := C.dlsym(h, c)
 		C.free(unsafe.Pointer(c))
 		if f == nil {
-			return fmt.Errorf("%s lacks %s, which it has from CUDA %d.%d on; %s: %w", path, s.name, s.since/1000, s.since%1000/10, l.fix, engine.ErrUnsupported)
+			return fmt.Errorf("%s lacks %s, which it has from %s %d.%d on; %s: %w", path, s.name, l.versions(), s.since/1000, s.since%1000/10, l.fix, engine.ErrUnsupported)
 		}
 		a.fn[s.name] = f
 	}
@@ -108,6 +113,12 @@ func (a *api) call(function string, args ...uint64) error {
 		return nil
 	}
 	e := &statusError{function: function, status: status, name: "unknown status"}
+	if e.dnn() {
+		if name, ok := dnnStatuses[status]; ok {
+			e.name = name
+		}
+		return e
+	}
 	if strings.HasPrefix(function, "nvrtc") {
 		e.name = "the compiler failed"
 		return e
@@ -200,6 +211,9 @@ func (a *api) start() error {
 		return err
 	}
 	a.nvrtc = 1000*int(out.get(0)) + 10*int(out.get(1))
+	if a.lacking = a.open(cudnn); a.lacking == nil {
+		a.cudnn = a.raw("cudnnGetVersion")
+	}
 	return nil
 }
 

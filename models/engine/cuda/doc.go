@@ -1,5 +1,6 @@
 // Package cuda runs programs on an NVIDIA card. Nothing is linked: libcuda and
-// NVRTC are opened at run time, so that one binary serves every machine.
+// NVRTC are opened at run time, so that one binary serves every machine; so is
+// cuDNN 9, where it is, for the convolutions that it computes faster.
 //
 // A program comes in, an executable comes out: kernels embedded as CUDA C and
 // compiled by NVRTC for the card, temporaries in one arena by lifetime, a run

@@ -2,6 +2,12 @@
 
 package cuda
 
+import (
+	"strings"
+
+	"github.com/v2v/v2v/models/engine"
+)
+
 // Forget lets the next Open look for the libraries again.
 func Forget() {
 	opening.Lock()
@@ -10,4 +16,17 @@ func Forget() {
 		opened.close()
 		opened = nil
 	}
+}
+
+// Served counts the steps of an executable that plans of cuDNN serve, and the
+// convolutions of own kernels.
+func Served(e engine.Executable) (dnn, own int) {
+	for _, s := range e.(*executable).steps {
+		if s.plan != nil {
+			dnn++
+		} else if strings.HasPrefix(s.kernel, "conv") {
+			own++
+		}
+	}
+	return dnn, own
 }

@@ -100,11 +100,23 @@ func buildFake(dir string) error {
 	} {
 		args := append([]string{"-std=c++14", "-O2", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas",
 			"-fPIC", "-shared", "-I" + fake, "-o", library}, sources...)
-		c := exec.Command("g++", args...)
-		c.Dir = dir
-		if out, err := c.CombinedOutput(); err != nil {
-			return fmt.Errorf("build the fake %s: %w\n%s", library, err, out)
+		if err := compileFake(dir, library, args); err != nil {
+			return err
 		}
+	}
+	// cuDNN has a folder of its own, which tests name that want it.
+	if err := os.Mkdir(filepath.Join(dir, "cudnn"), 0o755); err != nil {
+		return err
+	}
+	return compileFake(dir, "cudnn/libcudnn.so.9", []string{"-std=c++14", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared",
+		"-DDRIVER=\"" + dir + "/libcuda.so.1\"", "-o", "cudnn/libcudnn.so.9", fake + "/cudnn.cpp", "-ldl"})
+}
+
+func compileFake(dir, library string, args []string) error {
+	c := exec.Command("g++", args...)
+	c.Dir = dir
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the fake %s: %w\n%s", library, err, out)
 	}
 	return nil
 }

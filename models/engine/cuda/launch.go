@@ -60,7 +60,7 @@ func structArg(fields ...arg) (a arg) {
 }
 
 // step is one launch, or where kernel is "memset" or "memcpy" one of these,
-// with the number of bytes and the slots as arguments.
+// or a plan of cuDNN with the slots of each identity and its workspace, else with the number of bytes and the slots as arguments.
 type step struct {
 	kernel string
 	name   string // of the operator
@@ -68,6 +68,7 @@ type step struct {
 	block  int
 	shared int
 	args   []arg
+	plan   *plan // where kernel is "cudnn"
 }
 
 func (s *step) uses() []slot {
@@ -118,6 +119,12 @@ func (d *Device) launch(s *step, at []uint64) error {
 	}
 	value := func(i int) uint64 { return *(*uint64)(C.v2v_at(C.uint64_t(pointers[i]))) }
 	switch s.kernel {
+	case "cudnn":
+		var where [idOut + 1]uint64
+		for i := range where {
+			where[i] = value(i)
+		}
+		return d.execute(s.plan, where, value(len(where)))
 	case "memset":
 		return d.api.call("cuMemsetD8Async", value(2), value(1)&255, value(0), d.stream)
 	case "memcpy":

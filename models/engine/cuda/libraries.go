@@ -32,6 +32,8 @@ type library struct {
 var (
 	libcuda = library{"libcuda", []string{"libcuda.so.1"}, "install NVIDIA's driver, 525 or later"}
 	nvrtc   = library{"NVRTC", []string{"libnvrtc.so.13", "libnvrtc.so.12"}, "pip install nvidia-cuda-nvrtc-cu12, or name its folder in V2V_CUDA_PATH"}
+	// cudnn is optional: own kernels serve without it.
+	cudnn = library{"cuDNN", []string{"libcudnn.so.9"}, "pip install nvidia-cudnn-cu12, or name its folder in V2V_CUDA_PATH"}
 )
 
 // symbol is a function that is looked up, and the first version of CUDA whose
@@ -51,10 +53,15 @@ var symbols = map[string][]symbol{
 		{"cuMemGetInfo_v2", 3020}, {"cuMemAlloc_v2", 3020}, {"cuMemFree_v2", 3020}, {"cuMemHostAlloc", 2020}, {"cuMemFreeHost", 2000},
 		{"cuMemcpyHtoDAsync_v2", 3020}, {"cuMemcpyDtoHAsync_v2", 3020}, {"cuMemcpyDtoDAsync_v2", 3020}, {"cuMemsetD8Async", 3020},
 		{"cuStreamCreate", 2000}, {"cuStreamDestroy_v2", 4000}, {"cuStreamSynchronize", 2000}, {"cuStreamWaitEvent", 3020},
-		{"cuEventCreate", 2000}, {"cuEventDestroy_v2", 4000}, {"cuEventRecord", 2000}, {"cuEventSynchronize", 2000},
+		{"cuEventCreate", 2000}, {"cuEventDestroy_v2", 4000}, {"cuEventRecord", 2000}, {"cuEventSynchronize", 2000}, {"cuEventElapsedTime", 2000},
 		{"cuModuleLoadData", 2000}, {"cuModuleUnload", 2000}, {"cuModuleGetFunction", 2000}, {"cuLaunchKernel", 4000},
 		{"cuStreamBeginCapture_v2", 10010}, {"cuStreamEndCapture", 10000}, {"cuGraphInstantiateWithFlags", 11040}, {"cuGraphLaunch", 10000},
 		{"cuGraphDestroy", 10000}, {"cuGraphExecDestroy", 10000},
+	},
+	cudnn.name: { // those of its own versions
+		{"cudnnGetVersion", 9000}, {"cudnnCreate", 9000}, {"cudnnDestroy", 9000}, {"cudnnSetStream", 9000},
+		{"cudnnBackendCreateDescriptor", 9000}, {"cudnnBackendDestroyDescriptor", 9000}, {"cudnnBackendSetAttribute", 9000},
+		{"cudnnBackendGetAttribute", 9000}, {"cudnnBackendFinalize", 9000}, {"cudnnBackendExecute", 9000},
 	},
 	nvrtc.name: {
 		{"nvrtcVersion", 7000}, {"nvrtcCreateProgram", 7000}, {"nvrtcDestroyProgram", 7000}, {"nvrtcCompileProgram", 7000},
@@ -92,4 +99,12 @@ func places(file string) []string {
 		}
 	}
 	return at
+}
+
+// versions is whose versions a library's functions are counted in.
+func (l library) versions() string {
+	if l.name == cudnn.name {
+		return cudnn.name
+	}
+	return "CUDA"
 }

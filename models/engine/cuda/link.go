@@ -200,25 +200,32 @@ func (e *executable) each(f func(*step) error) error {
 
 // capture records the steps as one graph.
 func (e *executable) capture() (uint64, error) {
+	return e.d.captured(func() error {
+		return e.each(func(s *step) error { return e.d.launch(s, e.at) })
+	})
+}
+
+// captured records what f launches as one graph.
+func (d *Device) captured(f func() error) (uint64, error) {
 	const threadLocal = 1
-	if err := e.d.api.call("cuStreamBeginCapture_v2", e.d.stream, threadLocal); err != nil {
+	if err := d.api.call("cuStreamBeginCapture_v2", d.stream, threadLocal); err != nil {
 		return 0, err
 	}
-	failed := e.each(func(s *step) error { return e.d.launch(s, e.at) })
+	failed := f()
 	var out room
 	defer out.free()
-	err := e.d.api.call("cuStreamEndCapture", e.d.stream, out.at(0))
+	err := d.api.call("cuStreamEndCapture", d.stream, out.at(0))
 	if failed != nil {
 		err = failed
 	}
 	graph := out.get(0)
 	if graph != 0 {
-		defer e.d.api.call("cuGraphDestroy", graph)
+		defer d.api.call("cuGraphDestroy", graph)
 	}
 	if err != nil {
 		return 0, err
 	}
-	return e.d.api.ask("cuGraphInstantiateWithFlags", graph, 0)
+	return d.api.ask("cuGraphInstantiateWithFlags", graph, 0)
 }
 
 func (e *executable) profiled() error {

@@ -20,11 +20,6 @@ import (
 func (d *Device) compileKernels(folder string) (code []byte, from string, err error) {
 	arch := fmt.Sprintf("sm_%d", d.capability)
 	name := fmt.Sprintf("%x-%s-%d.cubin", sha256.Sum256([]byte(Source())), arch, d.api.nvrtc)
-	if folder == "" {
-		if cache, err := os.UserCacheDir(); err == nil {
-			folder = filepath.Join(cache, "v2v", "cuda")
-		}
-	}
 	path := filepath.Join(folder, name)
 	if code, err := os.ReadFile(path); err == nil && len(code) > 0 {
 		return code, path, nil
@@ -34,6 +29,18 @@ func (d *Device) compileKernels(folder string) (code []byte, from string, err er
 	}
 	keepFile(folder, path, code)
 	return code, "", nil
+}
+
+// cacheFolder is the folder asked for, or the user's; empty if there is none.
+func cacheFolder(asked string) string {
+	if asked != "" {
+		return asked
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(cache, "v2v", "cuda")
 }
 
 // keepFile writes a file whole or not at all; a cache that cannot be written

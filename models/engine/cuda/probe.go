@@ -45,6 +45,11 @@ func (a *api) card(i int) (Card, error) {
 	card := Card{Name: text(name), OK: d.capability >= leastCapability, Total: total}
 	card.About = fmt.Sprintf("%s, %s, compute capability %d.%d, driver for CUDA %s, NVRTC %s",
 		card.Name, size(total), d.capability/10, d.capability%10, version(a.driver), version(a.nvrtc))
+	if a.cudnn != 0 {
+		card.About += fmt.Sprintf(", cuDNN %d.%d.%d", a.cudnn/10000, a.cudnn/100%100, a.cudnn%100)
+	} else {
+		card.About += "; without cuDNN, so own kernels convolve: " + a.lacking.Error()
+	}
 	if !card.OK {
 		card.About += "; v2v needs 8.0 (Ampere) or later"
 	}

@@ -48,27 +48,27 @@ func TestTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprintf(out, "%s: %s\n%-46s %10s %10s %10s\n", d.Name(), cards[0].About, "work", "ms a run", "frames/s", "TFLOP/s")
+	fmt.Fprintf(out, "%s: %s\n%-46s %10s %10s %10s  %s\n", d.Name(), cards[0].About, "work", "ms a run", "frames/s", "TFLOP/s", "convolutions by")
 	for _, r := range rows {
-		ms, work, err := r.measure(d, rounds, runs)
+		ms, work, path, err := r.measure(d, rounds, runs)
 		if err != nil {
 			t.Errorf("%s: %v", r, err)
 			continue
 		}
-		fmt.Fprintf(out, "%-46s %10.3f %10.1f %10.2f\n", r, ms, float64(r.batch)/ms*1e3, float64(work)/ms/1e9)
+		fmt.Fprintf(out, "%-46s %10.3f %10.1f %10.2f  %s\n", r, ms, float64(r.batch)/ms*1e3, float64(work)/ms/1e9, path)
 	}
-	if !onCard && !strings.Contains(text.String(), "composite ngf 4, 2 x 16x24, bf16") {
+	if s := text.String(); !onCard && !(strings.Contains(s, "composite ngf 4, 2 x 16x24, bf16") && strings.Contains(s, "cuDNN 0, own ")) {
 		t.Errorf("table:\n%s", text.String())
 	}
 }
 
 // measure compiles and binds a row's program and times it.
-func (r row) measure(d engine.Device, rounds, runs int) (ms float64, work int64, err error) {
+func (r row) measure(d engine.Device, rounds, runs int) (ms float64, work int64, path string, err error) {
 	net := models.DefaultVid2Vid()
 	net.NGF = r.ngf
 	p, err := models.GeneratorProgram(net, r.batch, r.h, r.w)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, "", err
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	e, err := d.Compile(p, engine.Options{Precision: r.precision, Constants: func(_ string, dst []float32) error {
@@ -78,7 +78,7 @@ func (r row) measure(d engine.Device, rounds, runs int) (ms float64, work int64,
 		return nil
 	}})
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, "", err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
 	for _, v := range p.Values {
@@ -87,15 +87,16 @@ func (r row) measure(d engine.Device, rounds, runs int) (ms float64, work int64,
 		}
 		b, err := d.Alloc(v.Shape, v.Type)
 		if err != nil {
-			return 0, 0, err
+			return 0, 0, "", err
 		}
 		defer b.Close()
 		if err := errors.Join(randomise(b, rng), e.Bind(v.Name, b)); err != nil {
-			return 0, 0, err
+			return 0, 0, "", err
 		}
 	}
 	ms, err = clock(e, rounds, runs)
-	return ms, p.Work(), err
+	dnn, own := cuda.Served(e)
+	return ms, p.Work(), fmt.Sprintf("cuDNN %d, own %d", dnn, own), err
 }
 
 // clock is the median of rounds, each of several runs and the download of the

@@ -3,6 +3,7 @@
 // names one fault (see fault); FAKE_CUDA_LOG a file that gets what was left.
 #include "shim.h"
 #include <sys/mman.h>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -22,12 +23,13 @@ static long fault(const char *name, long other) {
 }
 
 struct Launch { const Entry *entry; dim grid, block; unsigned shared; std::vector<std::vector<char>> arguments; };
-struct Action { int kind; char *dst, *src; size_t n; unsigned value; Launch launch; };
+struct Action { int kind; char *dst, *src; size_t n; unsigned value; Launch launch; std::function<void()> work; };
 
 static std::map<char *, size_t> memory, pinned;
 static std::map<std::string, int> live;
 static std::vector<Action> *capturing;
 static long allocations, launches;
+static float now; // milliseconds: a launch of a kernel takes one
 
 static int perform(Action &a) {
 	if (launches >= fault("lost", 1L << 60)) return LOST;
@@ -36,10 +38,15 @@ static int perform(Action &a) {
 	case 1: memset(a.dst, a.value, a.n); break;
 	case 2: {
 		launches++;
+		now += 1;
 		std::vector<void *> p;
 		for (auto &x : a.launch.arguments) p.push_back(x.data());
 		run_grid(a.launch.entry->call, a.launch.grid, a.launch.block, a.launch.shared, p.data());
 	}
+	}
+	if (a.kind == 3) {
+		now += a.n / 1000.f;
+		a.work();
 	}
 	return 0;
 }
@@ -50,6 +57,11 @@ static int act(Action a) {
 		return 0;
 	}
 	return perform(a);
+}
+
+// fake_work is how the fake cuDNN gives the card work that takes a time.
+extern "C" __attribute__((visibility("default"))) int fake_work(std::function<void()> *f, int microseconds) {
+	return act({3, 0, 0, (size_t)microseconds, 0, {}, *f});
 }
 
 API cuInit(unsigned) { return fault("init", 0); }
@@ -106,12 +118,12 @@ API cuMemFreeHost(void *p) {
 	free(p);
 	return 0;
 }
-API cuMemcpyHtoDAsync_v2(u64 d, void *s, size_t n, void *) { return act({0, (char *)d, (char *)s, n, 0, {}}); }
-API cuMemcpyDtoHAsync_v2(void *d, u64 s, size_t n, void *) { return act({0, (char *)d, (char *)s, n, 0, {}}); }
-API cuMemcpyDtoDAsync_v2(u64 d, u64 s, size_t n, void *) { return act({0, (char *)d, (char *)s, n, 0, {}}); }
-API cuMemsetD8Async(u64 d, unsigned char v, size_t n, void *) { return act({1, (char *)d, 0, n, v, {}}); }
+API cuMemcpyHtoDAsync_v2(u64 d, void *s, size_t n, void *) { return act({0, (char *)d, (char *)s, n, 0, {}, {}}); }
+API cuMemcpyDtoHAsync_v2(void *d, u64 s, size_t n, void *) { return act({0, (char *)d, (char *)s, n, 0, {}, {}}); }
+API cuMemcpyDtoDAsync_v2(u64 d, u64 s, size_t n, void *) { return act({0, (char *)d, (char *)s, n, 0, {}, {}}); }
+API cuMemsetD8Async(u64 d, unsigned char v, size_t n, void *) { return act({1, (char *)d, 0, n, v, {}, {}}); }
 
-static int made(void **h, const char *what) { *h = malloc(1); live[what]++; return 0; }
+static int made(void **h, const char *what) { *h = malloc(8); live[what]++; return 0; }
 static int gone(void *h, const char *what) { free(h); live[what]--; return 0; }
 
 API cuStreamCreate(void **s, unsigned) { return made(s, "streams"); }
@@ -120,7 +132,8 @@ API cuStreamSynchronize(void *) { return launches >= fault("lost", 1L << 60) ? L
 API cuStreamWaitEvent(void *, void *, unsigned) { return 0; }
 API cuEventCreate(void **e, unsigned) { return made(e, "events"); }
 API cuEventDestroy_v2(void *e) { return gone(e, "events"); }
-API cuEventRecord(void *, void *) { return 0; }
+API cuEventRecord(void *e, void *) { *(float *)e = now; return 0; }
+API cuEventElapsedTime(float *ms, void *a, void *b) { *ms = *(float *)b - *(float *)a; return 0; }
 API cuEventSynchronize(void *) { return 0; }
 
 API cuModuleLoadData(void **m, const void *image) {
@@ -142,7 +155,7 @@ API cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, 
 	const Entry *e = (const Entry *)f;
 	Launch l = {e, {gx, gy, gz}, {bx, by, bz}, shared, {}};
 	for (int i = 0; i < e->count; i++) l.arguments.emplace_back((char *)params[i], (char *)params[i] + e->sizes[i]);
-	return act({2, 0, 0, 0, 0, l});
+	return act({2, 0, 0, 0, 0, l, {}});
 }
 
 API cuStreamBeginCapture_v2(void *, int) {

@@ -1,0 +1,258 @@
+//go:build cgo
+
+package cuda
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+
+	"github.com/v2v/v2v/models/engine"
+	"github.com/v2v/v2v/models/op"
+)
+
+// choice is how a convolution is computed: by own kernels, or by a plan.
+type choice struct{ plan *plan }
+
+// ownPlace is what the cache says of own kernels.
+const ownPlace = -1
+
+// posts is what cuDNN fuses behind a convolution, and where the added picture
+// lies; steps that it does not know make ok false.
+func (c *compiler) posts(steps []engine.Step) (post []pointwise, add slot, ok bool) {
+	add = none
+	for _, s := range steps {
+		switch o := s.Op.(type) {
+		case op.Act:
+			mode := map[op.ActKind]int{op.ReLU: pwRelu, op.LeakyReLU: pwRelu, op.Tanh: pwTanh, op.Sigmoid: pwSigmoid}[o.Kind]
+			p := pointwise{mode: mode}
+			if o.Kind == op.LeakyReLU {
+				p.slope = float64(o.Slope)
+			}
+			post = append(post, p)
+		case op.Add:
+			var err error
+			if add, err = c.use(s.In[0]); err != nil {
+				return nil, none, false
+			}
+			post = append(post, pointwise{mode: pwAdd})
+		default:
+			return nil, none, false
+		}
+	}
+	return post, add, true
+}
+
+// faster replaces the steps from number first on, a convolution by own kernels,
+// by a plan of cuDNN's where that is quicker on this card. at holds the slots
+// by identity.
+func (c *compiler) faster(first int, g geometry, kind int, b slot, steps []engine.Step, at [idOut + 1]slot) error {
+	if c.d.dnn == 0 || c.own || g.reflect && g.pad > 0 {
+		return nil
+	}
+	post, add, ok := c.posts(steps)
+	if !ok {
+		return nil
+	}
+	at[idBias], at[idAdd] = b, add
+	v := convolution{kind: kind, x: g.x, w: []int{g.y[1], g.x[1], g.kh, g.kw}, y: g.y, stride: g.stride, pad: g.pad, bias: b != none, post: post}
+	if c.o.Precision == engine.BFloat16 {
+		v.typ = dnnBFloat16
+	}
+	own := append([]step(nil), c.steps[first:]...)
+	key := fmt.Sprintf("%s|%d|%d|%d|%v|%+v", c.d.model, c.d.api.driver, c.d.api.nvrtc, c.d.api.cudnn, c.o.Precision, v)
+	chosen, known := c.d.choices[key]
+	if !known {
+		var err error
+		if chosen, err = c.choose(key, v, own, at); err != nil {
+			return err
+		}
+		c.d.choices[key] = chosen
+	}
+	if chosen.plan != nil {
+		c.steps = append(c.steps[:first], c.planned(v, chosen.plan, at)...)
+	}
+	return nil
+}
+
+// planned is the steps of a plan: what is read is rounded to bfloat16 first,
+// where the plan reads that.
+func (c *compiler) planned(v convolution, p *plan, at [idOut + 1]slot) []step {
+	var steps []step
+	if v.typ == dnnBFloat16 {
+		for i, shape := range [][]int{v.x, v.w, v.y} {
+			id := idX + i
+			if at[id] == none {
+				continue
+			}
+			n := shape[0] * shape[1] * shape[2] * shape[3]
+			half := c.temp(2 * n)
+			steps = append(steps, flat("halve", n, intArg(n), slotArg(at[id]), slotArg(half)))
+			at[id] = half
+		}
+	}
+	s := step{kernel: "cudnn", plan: p}
+	for _, a := range at {
+		s.args = append(s.args, slotArg(a))
+	}
+	workspace := none
+	if p.workspace > 0 {
+		workspace = c.temp(p.workspace)
+	}
+	s.args = append(s.args, slotArg(workspace))
+	steps = append(steps, s)
+	for i := range steps {
+		steps[i].name = c.name
+	}
+	return steps
+}
+
+// choose takes the quickest way, from the cache of earlier runs or by measuring.
+func (c *compiler) choose(key string, v convolution, own []step, at [idOut + 1]slot) (choice, error) {
+	folder := c.d.cache
+	path := filepath.Join(folder, fmt.Sprintf("%x.choice", sha256.Sum256([]byte(key))))
+	place, cached := ownPlace, false
+	if raw, err := os.ReadFile(path); err == nil {
+		n, err := fmt.Sscanf(string(raw), "v2v %d\n", &place)
+		cached = n == 1 && err == nil && place >= ownPlace && place < 2*mostConfigs
+	}
+	if cached && place == ownPlace {
+		return choice{}, nil
+	}
+	exact := c.o.Precision == engine.Float32
+	if cached {
+		var found *plan
+		err := c.d.plans(v, exact, func(at int, p *plan) (bool, error) {
+			if at == place {
+				found = p
+			}
+			return at == place, nil
+		})
+		if err == nil && found != nil {
+			return choice{found}, nil
+		}
+	}
+	best, place, err := c.measure(v, own, at)
+	if err == nil {
+		keepFile(folder, path, []byte(fmt.Sprintf("v2v %d\n", place)))
+	}
+	return choice{best}, err
+}
+
+// measure times own kernels and each plan that fits an eighth of the card's
+// free memory. A plan that fails is no way; own kernels that fail are an error.
+func (c *compiler) measure(v convolution, own []step, at [idOut + 1]slot) (best *plan, place int, err error) {
+	free, _, err := c.d.room()
+	if err != nil {
+		return nil, ownPlace, err
+	}
+	least, place := float32(math.Inf(1)), ownPlace
+	timed := false
+	err = c.d.plans(v, c.o.Precision == engine.Float32, func(i int, p *plan) (bool, error) {
+		if !timed { // only once there is something to compare with
+			timed = true
+			var err error
+			if least, err = c.time(own); err != nil {
+				return false, err
+			}
+		}
+		if p.workspace < 0 || uint64(p.workspace) > free/8 {
+			return false, nil
+		}
+		slots := len(c.slots)
+		ms, err := c.time(c.planned(v, p, at))
+		c.slots = c.slots[:slots]
+		if err != nil || ms >= least {
+			return false, nil
+		}
+		least, best, place = ms, p, i
+		return true, nil
+	})
+	if s, ok := err.(*statusError); ok && s.dnn() {
+		return nil, ownPlace, nil // cuDNN does not take the graph
+	}
+	return best, place, err
+}
+
+// time runs steps as a captured graph in memory of their own and returns the
+// milliseconds of one run; the first is not counted.
+func (c *compiler) time(steps []step) (ms float32, err error) {
+	const runs = 5
+	at, total := make([]uint64, len(c.slots)), 0
+	seen := map[slot]bool{}
+	for i := range steps {
+		for _, s := range steps[i].uses() {
+			if !seen[s] {
+				seen[s] = true
+				at[s] = uint64(total)
+				total += ceil(max(c.bytes(s), 16), 256) * 256
+			}
+		}
+	}
+	mem, err := c.d.alloc("measuring a convolution", total)
+	if err != nil {
+		return 0, err
+	}
+	defer c.d.free(mem)
+	for s := range seen {
+		at[s] += mem.at
+	}
+	run := func() error {
+		for i := range steps {
+			if err := c.d.launch(&steps[i], at); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	call := c.d.api.call
+	if err := call("cuMemsetD8Async", mem.at, 0, uint64(total), c.d.stream); err != nil {
+		return 0, err
+	}
+	if err := run(); err != nil {
+		return 0, err
+	}
+	graph, err := c.d.captured(run)
+	if err != nil {
+		return 0, err
+	}
+	defer call("cuGraphExecDestroy", graph)
+	return c.d.clock(runs, func() error { return call("cuGraphLaunch", graph, c.d.stream) })
+}
+
+// bytes is the size of a slot.
+func (c *compiler) bytes(s slot) int {
+	if w := c.slots[s].constant; w != nil {
+		return w.mem.bytes
+	}
+	return c.slots[s].bytes
+}
+
+// clock is the milliseconds that f's work takes on the card.
+func (d *Device) clock(runs int, f func() error) (ms float32, err error) {
+	var events [2]uint64
+	for i := range events {
+		if events[i], err = d.api.ask("cuEventCreate", 0); err != nil {
+			return 0, err
+		}
+		defer d.api.call("cuEventDestroy_v2", events[i])
+	}
+	if err := d.api.call("cuEventRecord", events[0], d.stream); err != nil {
+		return 0, err
+	}
+	for range runs {
+		if err := f(); err != nil {
+			return 0, err
+		}
+	}
+	if err := d.api.call("cuEventRecord", events[1], d.stream); err != nil {
+		return 0, err
+	}
+	if err := d.api.call("cuEventSynchronize", events[1]); err != nil {
+		return 0, err
+	}
+	raw, err := d.api.ask("cuEventElapsedTime", events[0], events[1])
+	return math.Float32frombits(uint32(raw)) / float32(runs), err
+}
