@@ -134,8 +134,8 @@ func (c *compiler) choose(key string, v convolution, own []step, at [idOut + 1]s
 			return choice{found}, nil
 		}
 	}
-	best, place, err := c.measure(v, own, at)
-	if err == nil {
+	best, place, lasting, err := c.measure(v, own, at)
+	if err == nil && lasting {
 		keepFile(folder, path, []byte(fmt.Sprintf("v2v %d\n", place)))
 	}
 	return choice{best}, err
@@ -143,12 +143,14 @@ func (c *compiler) choose(key string, v convolution, own []step, at [idOut + 1]s
 
 // measure times own kernels and each plan that fits an eighth of the card's
 // free memory. A plan that fails is no way; own kernels that fail are an error.
-func (c *compiler) measure(v convolution, own []step, at [idOut + 1]slot) (best *plan, place int, err error) {
+// What was found is lasting where no plan lost for want of memory or by an error,
+// which another run may not meet.
+func (c *compiler) measure(v convolution, own []step, at [idOut + 1]slot) (best *plan, place int, lasting bool, err error) {
 	free, _, err := c.d.room()
 	if err != nil {
-		return nil, ownPlace, err
+		return nil, ownPlace, false, err
 	}
-	least, place := float32(math.Inf(1)), ownPlace
+	least, place, lasting := float32(math.Inf(1)), ownPlace, true
 	timed := false
 	err = c.d.plans(v, c.o.Precision == engine.Float32, func(i int, p *plan) (bool, error) {
 		if !timed { // only once there is something to compare with
@@ -159,21 +161,23 @@ func (c *compiler) measure(v convolution, own []step, at [idOut + 1]slot) (best 
 			}
 		}
 		if p.workspace < 0 || uint64(p.workspace) > free/8 {
+			lasting = false
 			return false, nil
 		}
 		slots := len(c.slots)
 		ms, err := c.time(c.planned(v, p, at))
 		c.slots = c.slots[:slots]
 		if err != nil || ms >= least {
+			lasting = lasting && err == nil
 			return false, nil
 		}
 		least, best, place = ms, p, i
 		return true, nil
 	})
 	if s, ok := err.(*statusError); ok && s.dnn() {
-		return nil, ownPlace, nil // cuDNN does not take the graph
+		return nil, ownPlace, false, nil // cuDNN does not take the graph, this time
 	}
-	return best, place, err
+	return best, place, lasting || best != nil, err
 }
 
 // time runs steps as a captured graph in memory of their own and returns the

@@ -129,6 +129,33 @@ func TestDNNCache(t *testing.T) {
 	}
 }
 
+// TestDNNCacheLasting: own kernels that were taken because cuDNN failed or had no
+// room are measured against it again; those that were quicker are not.
+func TestDNNCacheLasting(t *testing.T) {
+	for fault, want := range map[string]int{"execute": 1, "workspace": 1, "graph": 1, "slow": 0} {
+		t.Run(fault, func(t *testing.T) {
+			withDNN(t, fault)
+			for _, now := range []struct {
+				fault string
+				dnn   int
+			}{{fault, 0}, {"", want}} {
+				t.Setenv("FAKE_CUDNN", now.fault)
+				d, err := cuda.Open(cuda.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				dnn, _ := served(t, d)
+				if err := d.Close(); err != nil {
+					t.Fatal(err)
+				}
+				if dnn != now.dnn {
+					t.Errorf("with fault %q cuDNN serves %d, want %d", now.fault, dnn, now.dnn)
+				}
+			}
+		})
+	}
+}
+
 // TestDNNStep: a training step whose convolutions cuDNN serves does what ref does.
 func TestDNNStep(t *testing.T) {
 	withDNN(t, "")
