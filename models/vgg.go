@@ -21,11 +21,7 @@ import (
 // Weights have torchvision's names, features.N.weight and features.N.bias;
 // widths are the file's.
 type VGG19 struct {
-	src interface {
-		Info(name string) (weights.Info, bool)
-		Float32(name string, dst []float32) error
-		Close() error
-	}
+	src  weights.Store
 	path string
 }
 
@@ -41,16 +37,11 @@ var vggBlocks = [][]int{{0, 2}, {5, 7}, {10, 12, 14, 16}, {19, 21, 23, 25}, {28}
 
 // OpenVGG19 opens a file of weights, .pth or safetensors, and holds it open.
 func OpenVGG19(path string) (*VGG19, error) {
-	n := &VGG19{path: path}
-	var err error
-	if strings.HasSuffix(path, ".safetensors") {
-		n.src, err = weights.Open(path)
-	} else {
-		n.src, err = weights.OpenPTH(path, weights.PTHOptions{})
-	}
+	src, err := weights.OpenAny(path)
 	if err != nil {
 		return nil, err
 	}
+	n := &VGG19{src: src, path: path}
 	b := nn.NewBuilder(G.NewGraph(), nn.Options{})
 	n.Build(b, b.Input("picture", 1, 3, VGGLeast, VGGLeast))
 	if err := b.Err(); err != nil {

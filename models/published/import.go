@@ -1,9 +1,7 @@
 package published
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -100,23 +98,15 @@ func (p place) surroundings() (Surroundings, error) {
 	return around, nil
 }
 
-// source is an open file of tensors.
-type source interface {
-	Names() []string
-	Info(name string) (weights.Info, bool)
-	CopyTo(w io.Writer, name string, to weights.DType) error
-	Close() error
-}
-
 // tensor is one of a source's.
 type tensor struct {
 	weights.Info
-	of source
+	of weights.Store
 }
 
 // checkpoint is the files of one network, open.
 type checkpoint struct {
-	sources []source
+	sources []weights.Store
 	tensors map[string]tensor // by their names in the model
 }
 
@@ -138,41 +128,19 @@ func (c *checkpoint) open(p part) error {
 	return nil
 }
 
-// openSource tells the two kinds of file apart by what they hold.
-func openSource(path string) (source, error) {
-	if !isSafetensors(path) {
-		p, err := weights.OpenPTH(path, weights.PTHOptions{})
-		if err != nil {
-			return nil, err
-		}
-		return p, nil
-	}
-	f, err := weights.Open(path)
+// openSource opens a file, unless it needs no import.
+func openSource(path string) (weights.Store, error) {
+	s, err := weights.OpenAny(path)
 	if err != nil {
 		return nil, err
 	}
-	var c models.Config
-	if err := f.Config(&c); !errors.Is(err, weights.ErrNoConfig) {
-		return nil, errors.Join(fmt.Errorf("opening %s: it is a model of v2v already, which needs no import", path), f.Close())
+	if f, ok := s.(*weights.File); ok {
+		var c models.Config
+		if err := f.Config(&c); !errors.Is(err, weights.ErrNoConfig) {
+			return nil, errors.Join(fmt.Errorf("opening %s: it is a model of v2v already, which needs no import", path), f.Close())
+		}
 	}
-	return f, nil
-}
-
-// isSafetensors reports whether a file begins like one.
-func isSafetensors(path string) bool {
-	if st, err := os.Stat(path); err != nil || !st.Mode().IsRegular() {
-		return false
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	head := make([]byte, 9)
-	if _, err := io.ReadFull(f, head); err != nil {
-		return false
-	}
-	return binary.LittleEndian.Uint64(head) < 1<<32 && bytes.HasSuffix(head, []byte("{"))
+	return s, nil
 }
 
 func (c *checkpoint) close() {

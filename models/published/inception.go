@@ -22,20 +22,12 @@ import (
 // and other pools. Widths are the file's.
 type Inception struct {
 	dev   engine.Device
-	src   inceptionSource
+	src   weights.Store
 	fid   bool
 	exe   engine.Executable
 	in    engine.Buffer
 	h, w  int
 	extra map[string][]float32 // constants that are not the file's
-}
-
-// inceptionSource is what is asked of a weights file.
-type inceptionSource interface {
-	Names() []string
-	Info(name string) (weights.Info, bool)
-	Float32(name string, dst []float32) error
-	Close() error
 }
 
 // inceptionSide is the size at which pictures are looked at.
@@ -46,13 +38,7 @@ const inceptionEps = 1e-3
 
 // OpenInception opens the weights. The device stays the caller's.
 func OpenInception(dev engine.Device, path string) (*Inception, error) {
-	var src inceptionSource
-	var err error
-	if isSafetensors(path) {
-		src, err = weights.Open(path)
-	} else {
-		src, err = weights.OpenPTH(path, weights.PTHOptions{})
-	}
+	src, err := weights.OpenAny(path)
 	if err != nil {
 		return nil, err
 	}
