@@ -165,6 +165,7 @@ var refusals = []struct {
 	{2, "train --data data --out out/x --config unknown.toml", `configuration unknown.toml:3: unknown key generator.nfg`},
 	{2, "train --data data --out out/x --config broken.toml", `configuration broken.toml:1: `},
 	{2, "train --data data --out out/x --steps 0", `give at least 1`},
+	{6, "train --data data --out out/x --vgg in.mkv", `--vgg: opening in.mkv: it is a video`},
 	{4, "train --data nowhere --out out/x --config l1.toml", `there is no folder nowhere: v2v prepare makes one`},
 	{4, "train --data void --out out/x --config l1.toml", `it wants folders`},
 }

@@ -56,7 +56,7 @@ func (s *session) perceive(p *train.Perceptual, wanted bool) (err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return withCode(exitModel, fmt.Errorf("%w; say with --vgg where VGG19's weights lie", err))
 	} else if err != nil {
-		return withCode(exitModel, err)
+		return withCode(exitModel, fmt.Errorf("--vgg: %w", err))
 	}
 	defer func() {
 		if err != nil {

@@ -102,7 +102,7 @@ func (l *dataLoader) load(ctx context.Context) error {
 // sides finds the two folders of the part, as paths below dir.
 func (l *dataLoader) sides() (found [2]string, err error) {
 	if fi, err := os.Stat(l.dir); errors.Is(err, fs.ErrNotExist) {
-		return found, fmt.Errorf("open data: there is no folder %s: v2v prepare makes one of a video: %w", l.dir, fs.ErrNotExist)
+		return found, fmt.Errorf("open data: there is no folder %s: v2v prepare makes one of a video", l.dir)
 	} else if err != nil {
 		return found, fmt.Errorf("open data: %w", err)
 	} else if !fi.IsDir() {

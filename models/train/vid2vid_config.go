@@ -121,6 +121,9 @@ func (c Vid2VidConfig) Validate() error {
 	case c.Weights.L1 == 0 && c.Weights.GAN == 0 && c.Net == nil:
 		return fmt.Errorf("weights: both l1 and gan are 0: nothing would teach the picture")
 	}
+	if !(c.Weights.Perceptual >= 0) {
+		return fmt.Errorf("weights: perceptual is %g; give at least 0", c.Weights.Perceptual)
+	}
 	if err := c.Perceptual.check(c.Height, c.Width); err != nil {
 		return err
 	}

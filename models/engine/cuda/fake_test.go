@@ -125,7 +125,7 @@ func compileFake(dir, library string, args []string) error {
 func needFake(t *testing.T) {
 	t.Helper()
 	if onCard {
-		t.Skip("runs on the fake driver only, and a card was asked for")
+		t.Skip("the fake driver is missing: this run has the card's")
 	}
 	if fakeMissing != "" {
 		t.Skip(fakeMissing)
