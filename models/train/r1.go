@@ -99,7 +99,7 @@ func checkR1(r1 float32, every int, judged bool) error {
 	case !(r1 >= 0):
 		return fmt.Errorf("r1 is %g; give at least 0", r1)
 	case every < 0:
-		return fmt.Errorf("r1_every is %d; give at least 1, or 0 for 16", every)
+		return fmt.Errorf("r1 is paid every %d steps; give r1_every at least 1, or 0 for 16", every)
 	case r1 > 0 && !judged:
 		return fmt.Errorf("r1 is %g, but there is no discriminator to pay it: give its loss a weight, or set r1 to 0", r1)
 	}
