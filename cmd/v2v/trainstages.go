@@ -32,6 +32,9 @@ const scheduleHelp = `The schedule of vid2vid, by --set or in the configuration:
   ema=0.999                    the model is a mean of the generator's weights
   discriminator.spectral=true  spectral norm: the discriminators stay smooth; with
                                discriminator.norm=none
+  discriminator.face=densepose one more discriminator sees a square about the face,
+                               which densepose, openpose or labels, those ids of
+                               discriminator.face_labels=[3,4], finds; face_size=128
   r1=10                        R1: they pay for being steep at real pictures, of
                                r1_every=16 steps at one, for all; any norm
   max_t_step=4                 samples step through clips by 1 to 4 frames, drawn for each
@@ -96,7 +99,7 @@ func (c *trainConfig) load(o *train.DataOptions) {
 	to.Set(c.LoadSize) // check has read it already
 	o.A = func(f *video.Frame) (*video.Frame, error) { return fitted(f, to) }
 	o.B = o.A
-	if c.Generator.LabelNC > 0 || c.PartDrop > 0 { // numbers, which no resizing may mix
+	if c.Generator.LabelNC > 0 || c.PartDrop > 0 || c.D.Face == "densepose" { // numbers, which no resizing may mix
 		o.A = func(f *video.Frame) (*video.Frame, error) { return fittedLabels(f, to) }
 	}
 }
@@ -110,7 +113,7 @@ func (c trainConfig) stages() ([]trainConfig, error) {
 			return nil, fmt.Errorf("stage %d: %w", i+1, err)
 		}
 		own := c
-		own.Stage, own.Generator.FGLabels = nil, slices.Clone(c.Generator.FGLabels)
+		own.Stage, own.Generator.FGLabels, own.D.FaceLabels = nil, slices.Clone(c.Generator.FGLabels), slices.Clone(c.D.FaceLabels)
 		_, steps := table["steps"]
 		if steps {
 			own.Niter, own.NiterDecay, own.NiterStep, own.EpochSamples, own.NiterFixGlobal = 0, 0, 0, 0, 0
