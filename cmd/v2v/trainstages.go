@@ -40,6 +40,10 @@ const scheduleHelp = `The schedule of vid2vid, by --set or in the configuration:
   max_t_step=4                 samples step through clips by 1 to 4 frames, drawn for each
   load_size=256x512            resize to height x width; --size then cuts samples
   crop_central=true            cut them out about the middle, as published
+  resize_or_crop=scaleWidth    or as published, to loadSize=512 and cut to fineSize=512:
+                               scaleWidth, scaleHeight, resize, none, or one of these
+                               or randomScaleWidth, randomScaleHeight with _and_crop
+                               or _and_scaledCrop, or these two alone
   palette=city.txt             train_A has the colours of this file's labels, up to
   tolerance=24                 so many levels beside them; where nothing says so, ids
   part_drop=0.05               leave out each part of DensePose pictures so often
@@ -99,7 +103,7 @@ func (c *trainConfig) load(o *train.DataOptions) {
 	to.Set(c.LoadSize) // check has read it already
 	o.A = func(f *video.Frame) (*video.Frame, error) { return fitted(f, to) }
 	o.B = o.A
-	if c.Generator.LabelNC > 0 || c.PartDrop > 0 || c.D.Face == "densepose" { // numbers, which no resizing may mix
+	if c.numbers() {
 		o.A = func(f *video.Frame) (*video.Frame, error) { return fittedLabels(f, to) }
 	}
 }
