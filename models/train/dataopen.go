@@ -211,9 +211,10 @@ func (l *dataLoader) pair(ctx context.Context, name string, paths ...string) err
 	for i, path := range paths {
 		first[i] = len(l.d.frames.blobs)
 		var bad, err error
+		maps := 0
 		change := l.d.o.Scaling.change(i, [2]changeFrame{l.d.o.A, l.d.o.B}[i], &from[i])
 		if i == 0 && l.d.o.Instances {
-			change, bad = l.packed(name, path, change)
+			change, maps, bad = l.packed(name, path, change)
 		}
 		if bad == nil {
 			size[i], count[i], bad, err = l.side(ctx, filepath.Join(l.dir, path), change)
@@ -224,6 +225,8 @@ func (l *dataLoader) pair(ctx context.Context, name string, paths ...string) err
 		if bad != nil {
 			l.problem("%s: %v", path, bad)
 			count[i] = 0
+		} else if maps > count[i] {
+			l.problem("%s: %d instance maps for %d frames", path, maps, count[i])
 		}
 	}
 	c.a, c.b, c.n, c.size, c.from = first[0], first[1], count[0], size[0], from[0]
