@@ -62,6 +62,7 @@ type group struct {
 	programs map[int]*rowProgram
 	spare    *buffers // of rows that nobody reads
 	patience time.Duration
+	crowded  bool // there is no room for the program of one row
 }
 
 // rowProgram is a compiled program of some rows.
@@ -245,10 +246,14 @@ func (g *group) run() {
 
 func (g *group) execute(now []*Runner) error {
 	n := g.n
-	if len(now) == 1 && (len(g.active) == 1 || g.programs[1] != nil) {
+	if len(now) == 1 && !g.crowded && (len(g.active) == 1 || g.programs[1] != nil) {
 		n = 1
 	}
 	p, err := g.program(n)
+	if err != nil && n < g.n {
+		g.crowded, n = true, g.n // a second program does not fit in; the first one serves too
+		p, err = g.program(n)
+	}
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ import (
 type counted struct {
 	engine.Device
 	together, alone atomic.Int64
+	full            bool // it refuses programs of one row
 }
 
 type countedRun struct {
@@ -31,11 +32,13 @@ type countedRun struct {
 }
 
 func (d *counted) Compile(p *engine.Program, o engine.Options) (engine.Executable, error) {
-	e, err := d.Device.Compile(p, o)
 	runs := &d.alone
 	if p.Find("label0@1") >= 0 {
 		runs = &d.together
+	} else if d.full {
+		return nil, errors.New("no room")
 	}
+	e, err := d.Device.Compile(p, o)
 	return countedRun{e, runs}, err
 }
 
@@ -280,6 +283,24 @@ func TestLockstepWaiterIsStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	sameAsAlone(t, "the other clip", made{got}, alone)
+}
+
+// TestLockstepWithoutRoom: where the program of one row cannot be made the last
+// clip goes on in the others'.
+func TestLockstepWithoutRoom(t *testing.T) {
+	m := openTest(t, tiny(t, tinyNet(), false))
+	dev := open(t)[0]
+	a := striped(16, 16, 0, 3)
+	alone, err := perform(t.Context(), dev, m, models.RunOptions{}, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &counted{Device: dev, full: true}
+	got, err := perform(t.Context(), d, m, models.RunOptions{Lockstep: models.NewLockstep(2)}, a)
+	if err != nil || len(got) != 3 || d.together.Load() != 3 {
+		t.Errorf("%d frames in %d steps, %v", len(got), d.together.Load(), err)
+	}
+	sameAsAlone(t, "the clip", got, alone)
 }
 
 func stopIf(now bool, stop context.CancelCauseFunc) {
