@@ -48,19 +48,6 @@ func benchLockstep(b *testing.B, net models.Network, clips, frames, rounds, w, h
 		defer r.Close()
 		together = append(together, r)
 	}
-	convert := func(r *models.Runner, clip int) error {
-		if _, _, err := r.Start(b.Context(), video.Info{Width: w, Height: h}); err != nil {
-			return err
-		}
-		defer r.Finish()
-		dst := video.NewFrame(w, h)
-		for k := range frames {
-			if err := r.Generate(b.Context(), control(w, h, 10*clip+k), dst); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
 	rate := func(f func() error) float64 {
 		began := time.Now()
 		if err := f(); err != nil {
@@ -70,7 +57,7 @@ func benchLockstep(b *testing.B, net models.Network, clips, frames, rounds, w, h
 	}
 	one := func() error {
 		for i := range clips {
-			if err := convert(alone, i); err != nil {
+			if err := convertStripes(b, alone, i, frames, w, h); err != nil {
 				return err
 			}
 		}
@@ -79,7 +66,7 @@ func benchLockstep(b *testing.B, net models.Network, clips, frames, rounds, w, h
 	all := func() error {
 		var g errgroup.Group
 		for i, r := range together {
-			g.Go(func() error { return convert(r, i) })
+			g.Go(func() error { return convertStripes(b, r, i, frames, w, h) })
 		}
 		return g.Wait()
 	}
@@ -96,4 +83,18 @@ func benchLockstep(b *testing.B, net models.Network, clips, frames, rounds, w, h
 		b.ReportMetric(is[rounds/2], "lockstep-frames/s")
 		b.ReportMetric(is[rounds/2]/was[rounds/2], "times")
 	}
+}
+
+func convertStripes(b *testing.B, r *models.Runner, clip, frames, w, h int) error {
+	if _, _, err := r.Start(b.Context(), video.Info{Width: w, Height: h}); err != nil {
+		return err
+	}
+	defer r.Finish()
+	dst := video.NewFrame(w, h)
+	for k := range frames {
+		if err := r.Generate(b.Context(), control(w, h, 10*clip+k), dst); err != nil {
+			return err
+		}
+	}
+	return nil
 }
