@@ -80,6 +80,10 @@ func (s *session) fit(ctx context.Context) (train.Vid2VidConfig, error) {
 		said = append(said, fmt.Sprintf("chunk %d instead of %d", small.Chunk, v.Chunk))
 	}
 	s.c.Chunk, s.c.Backpropagate = small.Chunk, small.Backpropagate
+	if small.Height != v.Height && s.c.Mode != "" {
+		return v, usage("--memory-limit %s: samples of %dx%d do not fit, of %dx%d they do: give a smaller loadSize and fineSize",
+			s.o.memory.String(), v.Height, v.Width, small.Height, small.Width)
+	}
 	if small.Height != v.Height {
 		size := &size{small.Height, small.Width}
 		s.c.Size = size.String()
