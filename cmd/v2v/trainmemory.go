@@ -67,7 +67,11 @@ func (s *session) fit(ctx context.Context) (train.Vid2VidConfig, error) {
 	if s.o.memory == 0 {
 		return v, nil
 	}
-	small, err := v.Fit(int64(s.o.memory), frames)
+	data := s.data.Memory()
+	small, err := v.Fit(int64(s.o.memory)-data, frames)
+	if err != nil && data > 1<<20 {
+		err = fmt.Errorf("%w beside %d MiB of data", err, data>>20)
+	}
 	if err != nil {
 		return v, usage("--memory-limit %s: %w; a smaller ngf, batch or n_scales_spatial takes less", s.o.memory.String(), err)
 	}

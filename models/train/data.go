@@ -147,6 +147,24 @@ func (d *Data) Size() (w, h int) { return d.size.X, d.size.Y }
 // Spooled reports whether frames had to go to a temporary file.
 func (d *Data) Spooled() bool { return d.frames.file != nil }
 
+// Memory is how many bytes the data have in memory, once all motion has been
+// measured.
+func (d *Data) Memory() int64 {
+	frames, flows := d.frames.size, int64(0)
+	if d.o.Flow != nil {
+		for _, c := range d.clips {
+			flows += int64(motionBytes * c.size.X * c.size.Y * c.n * (1 + len(d.o.Strides)))
+		}
+	}
+	if d.frames.file != nil {
+		frames = 0
+	}
+	if flows > d.o.Memory {
+		flows = d.o.Memory
+	}
+	return frames + flows
+}
+
 // Windows is the number of different places where a sample of that many frames
 // can begin.
 func (d *Data) Windows(frames int) int { return windows(d.clips, frames) }
