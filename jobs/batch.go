@@ -39,6 +39,9 @@ type Options struct {
 	OnDamage OnDamage
 	Start    int // of every clip, see Clip
 	Frames   int
+	// Together names what a clip has in common with those that are best run at
+	// the same time: they are queued one after another. Nil keeps the plan's order.
+	Together func(Item) string
 
 	Queue  Queue       // NewQueue() where nil
 	Events func(Event) // called one at a time
@@ -162,7 +165,7 @@ type batch struct {
 // run settles what needs no work, queues the rest and lets the workers at it.
 func (b *batch) run(ctx context.Context, items []Item) error {
 	work := 0
-	for _, it := range items {
+	for _, it := range b.o.queued(items) {
 		switch it.Action {
 		case ActionSkip:
 			b.skip(b.rows[clipID(it.Rel)], it)
@@ -194,6 +197,25 @@ func (b *batch) run(ctx context.Context, items []Item) error {
 		return nil // a worker that could not start matters only where its share was left
 	}
 	return cmp.Or(errs...)
+}
+
+// queued is the plan's items in the order in which they are taken: by what they
+// have in common, in the order in which that comes first.
+func (o Options) queued(items []Item) []Item {
+	if o.Together == nil {
+		return items
+	}
+	first, key := map[string]int{}, make(map[string]int, len(items))
+	for i, it := range items {
+		name := o.Together(it)
+		if _, ok := first[name]; !ok {
+			first[name] = i
+		}
+		key[it.Rel] = first[name]
+	}
+	items = slices.Clone(items)
+	slices.SortStableFunc(items, func(a, b Item) int { return cmp.Compare(key[a.Rel], key[b.Rel]) })
+	return items
 }
 
 func (b *batch) anyFailed() bool {

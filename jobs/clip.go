@@ -34,6 +34,14 @@ type FlowGenerator interface {
 	GenerateFlow(ctx context.Context, src, dst *video.Frame, back *flow.Field) error
 }
 
+// Finisher is a Generator that shares its work with others'. Finish says that a
+// clip that was started has no more frames, however it ended; it may be said
+// more than once.
+type Finisher interface {
+	Generator
+	Finish()
+}
+
 // OnDamage says what becomes of a clip whose input turns out to be damaged.
 type OnDamage int
 

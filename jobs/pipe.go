@@ -74,6 +74,7 @@ func (p *pipe) run(ctx context.Context) (err error) {
 	if err != nil {
 		return &StageError{"start", -1, fmt.Errorf("generator for %dx%d: %w", p.info.Width, p.info.Height, err)}
 	}
+	defer p.finish()
 	p.writer, err = c.NewWriter(ctx, p.info, w, h)
 	if err != nil {
 		return &StageError{"encode", -1, err}
@@ -245,6 +246,7 @@ func (p *pipe) measureOne(ctx context.Context, n int, pk *packet, prev *video.Fr
 // generate is the stage that owns the device.
 func (p *pipe) generate(ctx context.Context) error {
 	defer close(p.generated)
+	defer p.finish() // while the last frames are still being encoded
 	n := 0
 	for pk := range p.measured {
 		f, err := p.generateOne(ctx, n, pk)
@@ -258,6 +260,12 @@ func (p *pipe) generate(ctx context.Context) error {
 		n++
 	}
 	return nil
+}
+
+func (p *pipe) finish() {
+	if f, ok := p.clip.Generator.(Finisher); ok {
+		f.Finish()
+	}
 }
 
 func (p *pipe) generateOne(ctx context.Context, n int, pk packet) (*video.Frame, error) {

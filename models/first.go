@@ -174,7 +174,7 @@ func (r *Runner) dropStill() error {
 
 // picture is a frame as the finest scale sees it, padded, or nil's: zeros.
 func (r *Runner) picture(f *video.Frame) op.Tensor {
-	shape := r.prev[0][0].Shape()
+	shape := r.own.shapes.levels[0]
 	img := op.Tensor{Shape: shape, F: make([]float32, shape.TotalSize())}
 	if f != nil {
 		picture := op.Tensor{Shape: tensor.Shape{1, f.H, f.W, 3}, B: f.Pix}
@@ -186,7 +186,7 @@ func (r *Runner) picture(f *video.Frame) op.Tensor {
 // remember writes a picture to places of the rings of every scale, reduced for
 // coarser ones as control pictures are.
 func (r *Runner) remember(img op.Tensor, places func(ring) []engine.Buffer) error {
-	for level, ring := range r.prev {
+	for level, ring := range r.own.prev {
 		if level > 0 {
 			half := op.Tensor{Shape: ring[0].Shape(), F: make([]float32, ring[0].Shape().TotalSize())}
 			Pooling.Do([]op.Tensor{img}, half)

@@ -27,11 +27,6 @@ func at(name string, level int) string {
 // a discriminator or an encoder has a float input labels and outputs score0.. or
 // final.
 func GeneratorProgram(net Network, batch, h, w int) (*engine.Program, error) {
-	return generatorProgram(net, batch, h, w, 0)
-}
-
-// generatorProgram hallucinates a share of every pixel at least.
-func generatorProgram(net Network, batch, h, w int, floor float32) (*engine.Program, error) {
 	n := net.Needs()
 	if n.Role != "" {
 		return tensorProgram(net, batch, h, w)
@@ -40,16 +35,10 @@ func generatorProgram(net Network, batch, h, w int, floor float32) (*engine.Prog
 		return nil, err
 	}
 	b := nn.NewBuilder(G.NewGraph(), nn.Options{PerFrame: true})
-	out := net.Build(b, n.inputs(b, batch, h, w))
+	out := net.Build(b, n.inputs(b, whole, batch, h, w))
 	src := source(b)
 	for level, o := range append([]Outputs{out}, out.Coarse...) {
-		switch {
-		case floor > 0 && o.Mask == nil:
-			return nil, fmt.Errorf("the network warps nothing: it has no mask to set a floor to")
-		case floor > 0: // raw*m + warped*(1-m) with floor + (1-floor)*m for m
-			o.Final = b.Add(b.Scale(o.Final, 1-floor, 0), b.Scale(o.Raw, floor, 0))
-		}
-		src.Outputs = append(src.Outputs, scaleOutputs(b, o, level, h, w)...)
+		src.Outputs = append(src.Outputs, scaleOutputs(b, o, whole, level, h, w)...)
 	}
 	if err := b.Err(); err != nil {
 		return nil, fmt.Errorf("pictures of %dx%d: %w", w, h, err)
@@ -68,11 +57,11 @@ func source(b *nn.Builder) engine.Source {
 }
 
 // scaleOutputs are the outputs of one scale; only the finest makes pictures.
-func scaleOutputs(b *nn.Builder, o Outputs, level, h, w int) []engine.Named {
+func scaleOutputs(b *nn.Builder, o Outputs, r row, level, h, w int) []engine.Named {
 	named := func(name string, x *G.Node) []engine.Named {
-		list := []engine.Named{{Name: at(name, level), Node: x}}
+		list := []engine.Named{{Name: r.of(at(name, level)), Node: x}}
 		if level == 0 {
-			list = append(list, engine.Named{Name: name + "_rgb", Node: b.ToBytes(rgb(b, x), h, w)})
+			list = append(list, engine.Named{Name: r.of(name + "_rgb"), Node: b.ToBytes(rgb(b, x), h, w)})
 		}
 		return list
 	}
@@ -107,19 +96,19 @@ func (n Needs) pictures() error {
 }
 
 // inputs are a generator's, made of bytes where they are pictures.
-func (n Needs) inputs(b *nn.Builder, batch, h, w int) Inputs {
+func (n Needs) inputs(b *nn.Builder, r row, batch, h, w int) Inputs {
 	ph, pw := n.Pad(h, w)
 	var labels []*G.Node
 	for i := range n.Window {
 		name := fmt.Sprintf("label%d", i)
-		x := b.InputBytes(name, batch, h, w, 3)
+		x := b.InputBytes(r.of(name), batch, h, w, 3)
 		if n.Labels > 0 {
 			labels = append(labels, b.OneHot(x, n.Labels, ph, pw))
 		} else {
 			labels = append(labels, n.picture(b, x, ph, pw))
 		}
 		for tile := 1; tile < n.Tiles(); tile++ {
-			labels = append(labels, n.picture(b, b.InputBytes(at(name, tile), batch, h, w, 3), ph, pw))
+			labels = append(labels, n.picture(b, b.InputBytes(r.of(at(name, tile)), batch, h, w, 3), ph, pw))
 		}
 		if n.Edges {
 			labels = append(labels, b.Edges(x, ph, pw))
@@ -129,7 +118,7 @@ func (n Needs) inputs(b *nn.Builder, batch, h, w int) Inputs {
 	for level := range n.Scales {
 		var prev []*G.Node
 		for i := range n.Past {
-			prev = append(prev, b.Input(at(fmt.Sprintf("prev%d", i), level), batch, 3, ph>>level, pw>>level))
+			prev = append(prev, b.Input(r.of(at(fmt.Sprintf("prev%d", i), level)), batch, 3, ph>>level, pw>>level))
 		}
 		if level == 0 {
 			in.Prev = concat(b, prev)
@@ -138,7 +127,7 @@ func (n Needs) inputs(b *nn.Builder, batch, h, w int) Inputs {
 		}
 	}
 	if n.Features > 0 {
-		in.Features = b.Input("features", batch, n.Features, ph, pw)
+		in.Features = b.Input(r.of("features"), batch, n.Features, ph, pw)
 	}
 	return in
 }

@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"gorgonia.org/tensor"
@@ -26,36 +27,37 @@ type RunOptions struct {
 	// Blank starts from nothing although the model has an image network.
 	Blank  bool
 	Steady Steady
+	// Lockstep makes one batch of clips that run at the same time. Nil: every
+	// clip runs alone.
+	Lockstep *Lockstep
 }
 
 // Runner turns the control frames of a clip into generated frames, one for
 // one. It serves as the Generator of a clip's pipeline. Its methods are called
 // by one goroutine at a time.
 type Runner struct {
-	dev    engine.Device
-	model  *Model
-	o      RunOptions
-	needs  Needs
-	h, w   int // of the frames that the program was compiled for
-	exe    engine.Executable
-	prog   *engine.Program
-	labels []engine.Buffer // ring of Window control pictures, uint8, the tiles of each one after another
-	prev   []ring          // by level, the finest first
-	style  *stylist        // nil where the network wants no features
-	still  *still          // makes first frames; nil where it is not needed now
-	cuts   cutter
-	t      int // frames generated in this clip
-	began  int // frame that the network began anew with
-	shown  int // first frame that the window may show
+	dev   engine.Device
+	model *Model
+	o     RunOptions
+	needs Needs
+	h, w  int      // of the frames that the program was compiled for
+	g     *group   // of runners that run as one batch; nil before the first clip
+	own   *buffers // nil as g is
+	turn  turn     // in the group
+	style *stylist // nil where the network wants no features
+	still *still   // makes first frames; nil where it is not needed now
+	cuts  cutter
+	t     int // frames generated in this clip
+	began int // frame that the network began anew with
+	shown int // first frame that the window may show
 }
-
-// ring holds the Past+1 last frames of a scale, float32: those the next frame
-// is made of, and room for it.
-type ring []engine.Buffer
 
 // NewRunner prepares to run a model on a device. Model and device stay the
 // caller's and must outlive the runner.
 func NewRunner(dev engine.Device, m *Model, o RunOptions) *Runner {
+	if o.Lockstep == nil {
+		o.Lockstep = NewLockstep(1)
+	}
 	return &Runner{dev: dev, model: m, o: o, needs: m.Net.Needs()}
 }
 
@@ -63,6 +65,7 @@ func NewRunner(dev engine.Device, m *Model, o RunOptions) *Runner {
 // output is as large as the input, or as one of its tiles where a control
 // picture consists of several.
 func (r *Runner) Start(ctx context.Context, info video.Info) (w, h int, err error) {
+	r.Finish()
 	r.t, r.began, r.shown, r.cuts = 0, 0, 0, cutter{levels: cutLevels}
 	if r.needs.Labels > 0 {
 		r.cuts.levels = 0
@@ -74,7 +77,7 @@ func (r *Runner) Start(ctx context.Context, info video.Info) (w, h int, err erro
 		return 0, 0, fmt.Errorf("control pictures are %dx%d, but network %s sees %d below one another", info.Width, info.Height, r.model.Config.Network, n)
 	}
 	info.Height /= r.needs.Tiles()
-	if r.exe == nil || r.h != info.Height || r.w != info.Width {
+	if r.own == nil || r.h != info.Height || r.w != info.Width {
 		if err := r.compile(info.Height, info.Width); err != nil {
 			return 0, 0, fmt.Errorf("prepare %s for %dx%d: %w", r.model.Config.Network, info.Width, info.Height, err)
 		}
@@ -82,7 +85,19 @@ func (r *Runner) Start(ctx context.Context, info video.Info) (w, h int, err erro
 	if err := r.seed(); err != nil {
 		return 0, 0, err
 	}
-	return info.Width, info.Height, ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return 0, 0, err
+	}
+	r.g.enter(r)
+	return info.Width, info.Height, nil
+}
+
+// Finish says that the clip has no more frames: runners in lockstep with this
+// one wait for none. Start, Close and a second Finish are welcome after it.
+func (r *Runner) Finish() {
+	if r.g != nil {
+		r.g.leave(r)
+	}
 }
 
 func (r *Runner) compile(h, w int) error {
@@ -92,29 +107,20 @@ func (r *Runner) compile(h, w int) error {
 	if err := r.needs.pictures(); err != nil {
 		return err
 	}
-	p, err := generatorProgram(r.model.Net, 1, h, w, r.o.Steady.Floor)
+	err := r.o.Lockstep.join(r, alike{r.dev, r.model, h, w, r.o.Precision, r.o.Steady.Floor})
 	if err != nil {
 		return err
 	}
-	if r.exe, err = r.dev.Compile(p, engine.Options{Precision: r.o.Precision, Constants: r.model.Weight, Source: fmt.Sprintf("%p", r.model)}); err != nil {
+	r.h, r.w = h, w
+	own, err := newBuffers(r.dev, r.g.shapes)
+	if err != nil {
 		return err
 	}
-	r.prog, r.h, r.w = p, h, w
-	for range r.needs.Window * r.needs.Tiles() {
-		if err := r.alloc(&r.labels, tensor.Shape{1, h, w, 3}, engine.U8); err != nil {
-			return err
-		}
+	r.own = own
+	if err := r.features(); err != nil {
+		return errors.Join(err, r.release()) // or the next clip would do without them
 	}
-	r.prev = make([]ring, r.needs.Scales)
-	for level := range r.prev {
-		final := p.Values[p.Find(at("final", level))].Shape
-		for range r.needs.Past + 1 {
-			if err := r.alloc((*[]engine.Buffer)(&r.prev[level]), final, engine.F32); err != nil {
-				return err
-			}
-		}
-	}
-	return r.features()
+	return nil
 }
 
 func (r *Runner) alloc(to *[]engine.Buffer, shape tensor.Shape, t engine.Type) error {
@@ -127,16 +133,11 @@ func (r *Runner) alloc(to *[]engine.Buffer, shape tensor.Shape, t engine.Type) e
 
 // features gives a network that wants an encoder's features, or noise, a source
 // of them.
-func (r *Runner) features() error {
-	v := r.prog.Find("features")
-	if v < 0 {
-		return nil
+func (r *Runner) features() (err error) {
+	if r.own.features != nil {
+		r.style, err = newStylist(r, r.own.features)
 	}
-	var err error
-	if r.style, err = newStylist(r, r.prog.Values[v].Shape); err != nil {
-		return err
-	}
-	return r.exe.Bind("features", r.style.features)
+	return err
 }
 
 // seed sets the frames before the first: zeros, or the given picture, reduced
@@ -179,53 +180,17 @@ func (r *Runner) Generate(ctx context.Context, src, dst *video.Frame) error {
 	if r.seeded() {
 		return r.seedFrame(ctx, src, dst)
 	}
-	if err := r.bindFrames(); err != nil {
+	if err := r.g.step(ctx, r); err != nil {
 		return err
-	}
-	if err := r.exe.Run(); err != nil {
-		return err
-	}
-	picture := r.output("final_rgb")
-	if raw := r.output("raw_rgb"); raw != nil && r.age() == 0 && r.o.First == nil {
-		// There was nothing to warp: the first frame is the raw one.
-		picture = raw
-		for level, ring := range r.prev {
-			if err := copyBuffer(ring.at(r.t), r.output(at("raw", level))); err != nil {
-				return err
-			}
-		}
 	}
 	r.t++
-	return picture.Read(dst.Pix)
+	return r.own.picture.Read(dst.Pix)
 }
 
-// at is the place of frame t.
-func (r ring) at(t int) engine.Buffer { return r[t%len(r)] }
-
-// bindFrames points the program at the frames made before and at where the
-// next one goes, at every scale.
-func (r *Runner) bindFrames() error {
-	for level, ring := range r.prev {
-		if err := r.exe.Bind(at("final", level), ring.at(r.t)); err != nil {
-			return err
-		}
-		for i := range r.needs.Past {
-			if err := r.exe.Bind(at(fmt.Sprintf("prev%d", i), level), ring.at(r.t+1+i)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// output is the program's output of that name, or nil.
-func (r *Runner) output(name string) engine.Buffer {
-	for i, v := range r.prog.Outputs {
-		if r.prog.Values[v].Name == name {
-			return r.exe.Output(i)
-		}
-	}
-	return nil
+// bind points a row of a program at the next frame. Without frames to go on
+// from there is nothing to warp: the first frame is the raw one.
+func (r *Runner) bind(p *rowProgram, at row) error {
+	return r.own.bind(p, at, frameAt{r.t, r.shown, r.own.shapes.raw && r.age() == 0 && r.o.First == nil})
 }
 
 // known checks that an index picture holds no label that the network was not
@@ -242,60 +207,27 @@ func (r *Runner) known(src *video.Frame) error {
 	return nil
 }
 
-func copyBuffer(dst, src engine.Buffer) error {
-	x := make([]float32, engine.Value{Shape: src.Shape()}.Size())
-	if err := src.Read(x); err != nil {
-		return err
-	}
-	return dst.Write(x)
-}
-
-// push uploads a control picture and points the window at the last ones; at
-// the start of a clip, or of a scene, the first picture stands for those before
-// it.
+// push uploads a control picture to its place in the window. At the start of a
+// clip, or of a scene, the first picture stands for those before it.
 func (r *Runner) push(src *video.Frame) error {
 	n, tiles, size := r.needs.Window, r.needs.Tiles(), 3*r.h*r.w
 	for tile := range tiles {
-		if err := r.labels[r.t%n*tiles+tile].Write(src.Pix[tile*size:][:size]); err != nil {
+		if err := r.own.labels[r.t%n*tiles+tile].Write(src.Pix[tile*size:][:size]); err != nil {
 			return err
-		}
-		for i := range n {
-			if err := r.exe.Bind(at(fmt.Sprintf("label%d", i), tile), r.labels[max(r.shown, r.t-n+1+i)%n*tiles+tile]); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
 }
 
-// Work is the number of floating point operations of a frame, known after
-// Start.
-func (r *Runner) Work() int64 {
-	if r.prog == nil {
-		return 0
-	}
-	return r.prog.Work()
-}
-
 // release frees what was made for one size.
 func (r *Runner) release() error {
-	var first error
-	keep := func(err error) {
+	first := r.o.Lockstep.part(r)
+	for _, err := range []error{r.dropStill(), r.style.close(), r.own.close()} {
 		if first == nil {
 			first = err
 		}
 	}
-	if r.exe != nil {
-		keep(r.exe.Close())
-	}
-	keep(r.dropStill())
-	for _, buffers := range append(r.prev, r.labels) {
-		for _, b := range buffers {
-			keep(b.Close())
-		}
-	}
-	keep(r.style.close())
-	r.exe, r.prog, r.labels, r.prev, r.style = nil, nil, nil, nil, nil
+	r.own, r.style = nil, nil
 	return first
 }
 

@@ -20,7 +20,7 @@ func tiny(t *testing.T, net models.Vid2Vid, half bool) string {
 }
 
 // random writes a model with random weights.
-func random(t *testing.T, name string, net models.Network, half bool) string {
+func random(t testing.TB, name string, net models.Network, half bool) string {
 	t.Helper()
 	params, err := models.Parameters(net)
 	if err != nil {

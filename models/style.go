@@ -76,7 +76,7 @@ type Style struct {
 	Real func(ctx context.Context) (*video.Frame, error)
 }
 
-// stylist fills a runner's features. A nil one has nothing to do.
+// stylist fills a runner's features, whose buffer stays the runner's. A nil one has nothing to do.
 type stylist struct {
 	r        *Runner
 	features engine.Buffer
@@ -88,11 +88,9 @@ type stylist struct {
 	in       []engine.Buffer   // its control picture and its real one
 }
 
-func newStylist(r *Runner, shape tensor.Shape) (s *stylist, err error) {
-	s = &stylist{r: r, c: shape[1], h: shape[2], w: shape[3], values: make([]float32, shape.TotalSize())}
-	if s.features, err = r.dev.Alloc(shape, engine.F32); err != nil {
-		return nil, err
-	}
+func newStylist(r *Runner, features engine.Buffer) (s *stylist, err error) {
+	shape := features.Shape()
+	s = &stylist{r: r, features: features, c: shape[1], h: shape[2], w: shape[3], values: make([]float32, shape.TotalSize())}
 	e := EncoderOf(r.model.Net)
 	_, noise := r.model.Net.(*GlobalZ)
 	switch {
@@ -235,7 +233,7 @@ func (s *stylist) close() error {
 	if s.encoder != nil {
 		keep(s.encoder.Close())
 	}
-	for _, b := range append(s.in, s.features) {
+	for _, b := range s.in {
 		keep(b.Close())
 	}
 	return first

@@ -24,6 +24,8 @@ type batchOptions struct {
 	format    string
 	overwrite string
 	workers   int
+	lockstep  lockstep
+	memory    memory // that lockstep auto may take; 0 for half of what is free
 	failFast  bool
 	dryRun    bool
 	checksum  bool
@@ -43,7 +45,8 @@ is continued by running it again. A clip that fails is reported, and the others
 go on. Exit code 3 says that some failed or are damaged.`,
 		Example: `  v2v batch --model model.safetensors clips/ -o out/
   v2v batch --model model.safetensors 'in/*/edges.mp4' -o out/ --dry-run
-  v2v batch --model model.safetensors clips/ -o out/ --workers 2 --json`,
+  v2v batch --model model.safetensors clips/ -o out/ --workers 2 --json
+  v2v batch --model model.safetensors clips/ -o out/ --lockstep auto`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return runBatch(c.Context(), a, o, args) },
 	}
@@ -53,6 +56,7 @@ go on. Exit code 3 says that some failed or are damaged.`,
 	f.StringVar(&o.overwrite, "overwrite", "stale", "which outputs to make again: never, stale, or always")
 	f.Lookup("overwrite").NoOptDefVal = "always"
 	f.IntVar(&o.workers, "workers", 1, "clips at a time; of several cards each gets one at least")
+	o.lockstepFlags(f)
 	f.BoolVar(&o.failFast, "fail-fast", false, "stop at the first clip that fails")
 	f.BoolVar(&o.dryRun, "dry-run", false, "only print what would be done")
 	f.BoolVar(&o.checksum, "checksum", false, "know inputs by every byte, not by size, time and ends")
@@ -72,6 +76,10 @@ func (o *batchOptions) check() error {
 		return usage("--overwrite=%s: give never, stale or always", o.overwrite)
 	case o.workers < 1 || o.workers > 64:
 		return usage("--workers %d: give 1 to 64", o.workers)
+	case o.lockstep != 0 && o.workers > 1:
+		return usage("--workers and --lockstep exclude one another: --lockstep N works on N clips at a time")
+	case o.memory != 0 && o.lockstep != lockstepAuto:
+		return usage("--memory-limit goes with --lockstep auto")
 	case o.format != "png" && !slices.Contains(ffio.Extensions(), "."+o.format):
 		return usage("--format %q: give png or one of %s", o.format, strings.Join(ffio.Extensions(), ", "))
 	}
@@ -143,6 +151,10 @@ func runBatch(ctx context.Context, a *app, o batchOptions, inputs []string) (err
 	if o.dryRun {
 		return a.dryRun(ctx, o, plan)
 	}
+	together, err := o.align(ctx, a, m, plan)
+	if err != nil {
+		return err
+	}
 	bar := a.meter("frames")
 	defer bar.done()
 	sum, err := jobs.Run(ctx, plan, jobs.Options{
@@ -151,6 +163,7 @@ func runBatch(ctx context.Context, a *app, o batchOptions, inputs []string) (err
 			return o.sink.create(ctx, path, partDir, info, w, h)
 		},
 		NewGenerator: func(_ context.Context, worker int) (jobs.Generator, error) { return m.generator(worker), nil },
+		Together:     together,
 		Workers:      max(o.workers, len(m.devs)), FailFast: o.failFast, OnDamage: o.damage(), Start: o.start, Frames: o.frames,
 		Events: func(e jobs.Event) { a.batchEvent(bar, e) }, Log: a.log,
 	})

@@ -21,12 +21,13 @@ type clipFacts struct {
 	n     int    // pictures, the unreadable ones included
 	size  size   // of the first that can be read
 	names []string
+	index bool // pictures hold instances
 }
 
 // look reads one side of a clip; side 0 is that of control pictures. Only ctx
 // can fail it.
-func (s *audit) look(ctx context.Context, path string, side int) (*clipFacts, error) {
-	f := &clipFacts{path: path}
+func (s *audit) look(ctx context.Context, path string, side int, instances bool) (*clipFacts, error) {
+	f := &clipFacts{path: path, index: instances}
 	var err error
 	if s.isDir(path) {
 		err = s.lookAtStills(ctx, f, side)
@@ -106,16 +107,56 @@ func (s *audit) picture(f *clipFacts, path string, side int) {
 	if f.size.H != p.H || f.size.W != p.W {
 		s.problem("%s is %dx%d, the pictures before it are %s (height x width)", path, p.H, p.W, f.size.String())
 	}
-	if side != 0 || s.o.clip.labels.labels == 0 {
+	if f.index {
+		if why := notIndex(full); why != nil {
+			s.problem("%s holds no instances: %v", path, why)
+		}
+		return
+	}
+	if side != 0 {
+		return
+	}
+	if s.colors != nil {
+		s.ids(path, p)
+		return
+	}
+	if s.o.clip.labels.labels == 0 {
 		return
 	}
 	if why := notPlain(full); why != "" {
 		s.problem("%s is %s, and training would not see its ids: make the clip by v2v prepare labels --ids", path, why)
 		return
 	}
-	if err := labelmap.CheckFrame(p, s.o.clip.labels.labels); err != nil {
-		s.problem("%s: %v", path, err)
+	s.ids(path, p)
+}
+
+// ids says what is wrong with the labels of a control picture, which are
+// numbers or colours.
+func (s *audit) ids(where string, p *video.Frame) {
+	if s.colors != nil {
+		ids := video.NewFrame(p.W, p.H)
+		if _, err := s.colors.Convert(ids, p); err != nil {
+			s.problem("%s: %v", where, err)
+			return
+		}
+		p = ids
 	}
+	if n := s.o.clip.labels.labels; n > 0 {
+		if err := labelmap.CheckFrame(p, n); err != nil {
+			s.problem("%s: %v", where, err)
+		}
+	}
+}
+
+// notIndex says why a picture is none whose samples are numbers.
+func notIndex(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	_, err = labelmap.DecodeIndex(file)
+	return err
 }
 
 // lastOf is the innermost error of a chain: what is wrong, without who says
@@ -159,10 +200,8 @@ func (s *audit) lookAtVideo(ctx context.Context, f *clipFacts, side int) error {
 	damage, err := s.o.clip.allFrames(ctx, filepath.Join(s.dir, f.path), func(n int, p *video.Frame) error {
 		f.n = n + 1
 		f.size = size{H: p.H, W: p.W}
-		if side == 0 && s.o.clip.labels.labels > 0 {
-			if err := labelmap.CheckFrame(p, s.o.clip.labels.labels); err != nil {
-				s.problem("%s frame %d: %v", f.path, n, err)
-			}
+		if side == 0 {
+			s.ids(fmt.Sprintf("%s frame %d", f.path, n), p)
 		}
 		return nil
 	})

@@ -23,7 +23,8 @@
 // sample.go, compare.go, plot.go, info.go, devices.go, bench.go, version.go.
 // They share how clips are opened (clip.go, stage.go), written (sink.go), how a
 // model and a device are (device.go, generator.go), where first frames come from
-// (firstframe.go), and how progress is shown (progress.go).
+// (firstframe.go), how many clips run as one batch (lockstep.go), and how
+// progress is shown (progress.go).
 //
 // # One frame
 //

@@ -135,7 +135,7 @@ func (s *seeder) close() {
 // runOptions are those of a runner for clips of a size, but for the seeds.
 func (g *generator) runOptions(first *video.Frame) models.RunOptions {
 	o := models.RunOptions{Precision: g.m.o.device.precision, First: first, Blank: g.m.o.from == fromZeros, Steady: models.Steady(g.m.o.steady),
-		Style: models.Style{Seed: g.m.o.style.seed}}
+		Lockstep: g.step, Style: models.Style{Seed: g.m.o.style.seed}}
 	if g.m.o.style.from != "" {
 		o.Style.Real = g.style.next
 	}

@@ -42,6 +42,7 @@ type machine struct {
 	devs  []engine.Device // several cards take a batch's workers in turn
 	model *models.Model
 	first *video.Frame
+	steps []*models.Lockstep // by device; nil where every clip runs alone
 	o     modelOptions
 }
 
@@ -101,12 +102,17 @@ type generator struct {
 	dev    engine.Device
 	runner *models.Runner
 	w, h   int // of the picture that runner was made with
+	step   *models.Lockstep
 	style  styleSource
 	seeds  *seeder
 }
 
 func (m *machine) generator(worker int) *generator {
-	return &generator{m: m, dev: m.devs[worker%len(m.devs)], style: styleSource{o: m.o.style}}
+	g := &generator{m: m, dev: m.devs[worker%len(m.devs)], style: styleSource{o: m.o.style}}
+	if m.steps != nil {
+		g.step = m.steps[worker%len(m.devs)]
+	}
+	return g
 }
 
 // Start implements jobs.Generator.
@@ -142,6 +148,13 @@ func (g *generator) Start(ctx context.Context, info video.Info) (w, h int, err e
 // Generate implements jobs.Generator.
 func (g *generator) Generate(ctx context.Context, src, dst *video.Frame) error {
 	return g.runner.Generate(ctx, src, dst)
+}
+
+// Finish implements jobs.Finisher.
+func (g *generator) Finish() {
+	if g.runner != nil {
+		g.runner.Finish()
+	}
 }
 
 // Close implements jobs.Generator.

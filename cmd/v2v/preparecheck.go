@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/v2v/v2v/jobs"
+	"github.com/v2v/v2v/video/labelmap"
 )
 
 type checkOptions struct {
@@ -30,15 +31,19 @@ func newPrepareCheck(a *app) *cobra.Command {
 the other layouts that v2v train takes) and reports all that is wrong with it, a
 line each: clips and pictures without a partner, unequal counts and sizes,
 pictures that cannot be read, empty clips and clips of one frame, numbers that
-sort wrongly, and with --label-nc ids that are out of range. Exit code 4 says
-that there was something.`,
+sort wrongly, instance maps that are no index pictures, with --palette colours
+that no label has, and with --label-nc ids that are out of range. Exit code 4
+says that there was something.`,
 		Example: `  v2v prepare check data
-  v2v prepare check data --label-nc 35 --json`,
+  v2v prepare check data --label-nc 35 --json
+  v2v prepare check data --palette city.txt`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return runCheck(c.Context(), a, o, args[0]) },
 	}
 	o.clip.flags(c.Flags())
 	c.Flags().IntVar(&o.clip.labels.labels, "label-nc", 0, "control pictures hold label ids below this number")
+	c.Flags().StringVar(&o.clip.labels.palette, "palette", "", "control pictures have the colours of this file's labels, lines of id r g b name")
+	c.Flags().Float64Var(&o.clip.labels.tolerance, "tolerance", 24, "with --palette: how far a pixel may be from the colour of its label, in levels")
 	a.jsonFlag(c)
 	return c
 }
@@ -70,7 +75,11 @@ func runCheck(ctx context.Context, a *app, o checkOptions, dir string) error {
 	} else if !fi.IsDir() {
 		return withCode(jobs.ExitUnreadable, fmt.Errorf("check %q: it is no folder", dir))
 	}
-	s := &audit{o: o, dir: dir, bar: a.meter("clips")}
+	colors, err := o.colors()
+	if err != nil {
+		return err
+	}
+	s := &audit{o: o, dir: dir, bar: a.meter("clips"), colors: colors}
 	defer s.bar.done()
 	if err := s.all(ctx); err != nil {
 		return err
@@ -100,7 +109,21 @@ type audit struct {
 	parts    [parts]counted
 	problems []string
 	notes    []string
-	sizes    map[size]string // a clip of each size
+	sizes    map[size]string  // a clip of each size
+	colors   *labelmap.Colors // of labels; nil where control pictures have none
+}
+
+// colors are those of the palette, if one is named.
+func (o *checkOptions) colors() (*labelmap.Colors, error) {
+	l := o.clip.labels
+	if l.palette == "" {
+		return nil, nil
+	}
+	p, err := l.read()
+	if err != nil {
+		return nil, err
+	}
+	return labelmap.NewColors(p, labelmap.Options{Tolerance: l.tolerance})
 }
 
 func (s *audit) problem(format string, args ...any) {
@@ -266,7 +289,8 @@ func (s *audit) clip(ctx context.Context, p part, folders []string, lists []map[
 			continue // reported
 		}
 		var err error
-		if facts[i], err = s.look(ctx, path, i); err != nil {
+		instances := i > 1 && strings.HasSuffix(folders[i], "inst")
+		if facts[i], err = s.look(ctx, path, i, instances); err != nil {
 			return err
 		}
 		if i > 0 {

@@ -38,7 +38,7 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"rc": cmdRC, "model": cmdModel, "clip": cmdClip, "frames": cmdFrames, "await": cmdAwait, "cut": cmdCut, "json": cmdJSON,
 			"named": cmdNamed, "flip": cmdFlip, "people": cmdPeople, "faces": cmdFaces, "pixel": cmdPixel,
-			"image": cmdImage, "vgg": cmdVGG, "same": cmdSame,
+			"image": cmdImage, "vgg": cmdVGG, "same": cmdSame, "psnr": cmdPSNR,
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {

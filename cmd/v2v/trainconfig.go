@@ -36,6 +36,7 @@ type trainConfig struct {
 
 	ScheduleTOML
 	ControlTOML
+	ScalingTOML
 	train.Vid2VidConfig
 }
 
@@ -136,6 +137,9 @@ func (c *trainConfig) check() error {
 			return usage("configuration: size: %w", err)
 		}
 	}
+	if err := c.checkScaling(); err != nil {
+		return err
+	}
 	if err := c.ControlTOML.check(c.Generator.LabelNC); err != nil {
 		return err
 	}
@@ -148,7 +152,8 @@ func (c *trainConfig) data() train.DataOptions {
 	if c.Size != "" {
 		crop.Set(c.Size) // check has read it already
 	}
-	o := train.DataOptions{Frames: c.Frames, Flip: c.Flip, Crop: image.Pt(crop.W, crop.H), MaxStep: c.MaxTStep, Strides: c.Strides()}
+	o := train.DataOptions{Frames: c.Frames, Flip: c.Flip, Crop: image.Pt(crop.W, crop.H), MaxStep: c.MaxTStep, Strides: c.Strides(),
+		Scaling: c.scaling(c.numbers())}
 	c.load(&o)
 	c.beside(&o)
 	return o

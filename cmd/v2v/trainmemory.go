@@ -67,7 +67,11 @@ func (s *session) fit(ctx context.Context) (train.Vid2VidConfig, error) {
 	if s.o.memory == 0 {
 		return v, nil
 	}
-	small, err := v.Fit(int64(s.o.memory), frames)
+	data := s.data.Memory()
+	small, err := v.Fit(int64(s.o.memory)-data, frames)
+	if err != nil && data > 1<<20 {
+		err = fmt.Errorf("%w beside %d MiB of data", err, data>>20)
+	}
 	if err != nil {
 		return v, usage("--memory-limit %s: %w; a smaller ngf, batch or n_scales_spatial takes less", s.o.memory.String(), err)
 	}
@@ -80,6 +84,10 @@ func (s *session) fit(ctx context.Context) (train.Vid2VidConfig, error) {
 		said = append(said, fmt.Sprintf("chunk %d instead of %d", small.Chunk, v.Chunk))
 	}
 	s.c.Chunk, s.c.Backpropagate = small.Chunk, small.Backpropagate
+	if small.Height != v.Height && s.c.Mode != "" {
+		return v, usage("--memory-limit %s: samples of %dx%d do not fit, of %dx%d they do: give a smaller loadSize and fineSize",
+			s.o.memory.String(), v.Height, v.Width, small.Height, small.Width)
+	}
 	if small.Height != v.Height {
 		size := &size{small.Height, small.Width}
 		s.c.Size = size.String()

@@ -32,11 +32,18 @@ const scheduleHelp = `The schedule of vid2vid, by --set or in the configuration:
   ema=0.999                    the model is a mean of the generator's weights
   discriminator.spectral=true  spectral norm: the discriminators stay smooth; with
                                discriminator.norm=none
+  discriminator.face=densepose one more discriminator sees a square about the face,
+                               which densepose, openpose or labels, those ids of
+                               discriminator.face_labels=[3,4], finds; face_size=128
   r1=10                        R1: they pay for being steep at real pictures, of
                                r1_every=16 steps at one, for all; any norm
   max_t_step=4                 samples step through clips by 1 to 4 frames, drawn for each
   load_size=256x512            resize to height x width; --size then cuts samples
   crop_central=true            cut them out about the middle, as published
+  resize_or_crop=scaleWidth    or as published, to loadSize=512 and cut to fineSize=512:
+                               scaleWidth, scaleHeight, resize, none, or one of these
+                               or randomScaleWidth, randomScaleHeight with _and_crop
+                               or _and_scaledCrop, or these two alone
   palette=city.txt             train_A has the colours of this file's labels, up to
   tolerance=24                 so many levels beside them; where nothing says so, ids
   part_drop=0.05               leave out each part of DensePose pictures so often
@@ -96,7 +103,7 @@ func (c *trainConfig) load(o *train.DataOptions) {
 	to.Set(c.LoadSize) // check has read it already
 	o.A = func(f *video.Frame) (*video.Frame, error) { return fitted(f, to) }
 	o.B = o.A
-	if c.Generator.LabelNC > 0 || c.PartDrop > 0 { // numbers, which no resizing may mix
+	if c.numbers() {
 		o.A = func(f *video.Frame) (*video.Frame, error) { return fittedLabels(f, to) }
 	}
 }
@@ -110,7 +117,7 @@ func (c trainConfig) stages() ([]trainConfig, error) {
 			return nil, fmt.Errorf("stage %d: %w", i+1, err)
 		}
 		own := c
-		own.Stage, own.Generator.FGLabels = nil, slices.Clone(c.Generator.FGLabels)
+		own.Stage, own.Generator.FGLabels, own.D.FaceLabels = nil, slices.Clone(c.Generator.FGLabels), slices.Clone(c.D.FaceLabels)
 		_, steps := table["steps"]
 		if steps {
 			own.Niter, own.NiterDecay, own.NiterStep, own.EpochSamples, own.NiterFixGlobal = 0, 0, 0, 0, 0

@@ -42,6 +42,9 @@ type DataOptions struct {
 	Size image.Point
 	// Crop is the size of samples, cut out at random; whole frames when zero.
 	Crop image.Point
+	// Scaling resizes and cuts out as vid2vid was published, in place of Size,
+	// Crop and Central.
+	Scaling Scaling
 	// Flip mirrors every other sample.
 	Flip bool
 	// Central draws where samples are cut out as vid2vid does: across around the
@@ -120,6 +123,7 @@ type Data struct {
 type clip struct {
 	name string
 	size image.Point
+	from image.Point // size before Scaling, where there is such
 	n    int
 	a, b int
 	flow map[[2]int]int // of {t, span}: blob of the motion from frame t to t-span in Data.flows, once measured
@@ -142,6 +146,24 @@ func (d *Data) Size() (w, h int) { return d.size.X, d.size.Y }
 
 // Spooled reports whether frames had to go to a temporary file.
 func (d *Data) Spooled() bool { return d.frames.file != nil }
+
+// Memory is how many bytes the data have in memory, once all motion has been
+// measured.
+func (d *Data) Memory() int64 {
+	frames, flows := d.frames.size, int64(0)
+	if d.o.Flow != nil {
+		for _, c := range d.clips {
+			flows += int64(motionBytes * c.size.X * c.size.Y * c.n * (1 + len(d.o.Strides)))
+		}
+	}
+	if d.frames.file != nil {
+		frames = 0
+	}
+	if flows > d.o.Memory {
+		flows = d.o.Memory
+	}
+	return frames + flows
+}
 
 // Windows is the number of different places where a sample of that many frames
 // can begin.
@@ -172,6 +194,9 @@ func (d *Data) describe() string {
 	if d.o.MaxStep > 1 {
 		flip += fmt.Sprintf(", of steps to %d", d.o.MaxStep)
 	}
+	if s := d.o.Scaling; s.on() {
+		flip += fmt.Sprintf(", %s of %d and %d", s.Mode, s.Load, s.Fine)
+	}
 	return fmt.Sprintf("%d clips, %d frames, samples of %s%s, %08x", d.Clips(), d.Frames(), dims(d.size), flip, h.Sum32())
 }
 
@@ -186,6 +211,7 @@ type view struct {
 	at   image.Point // top left corner
 	size image.Point
 	flip bool
+	full image.Point // what frames are resized to before; zero for their own size
 }
 
 // Sample makes sample number i of a sequence that the seed decides: every
@@ -204,13 +230,8 @@ func (d *Data) sample(ctx context.Context, clips []*clip, i, seed uint64, frames
 	r := rand.New(rand.NewPCG(seed, i))
 	c, start := window(clips, r.IntN(n), frames)
 	v := d.middle(c)
-	x, y := r.IntN(c.size.X-d.size.X+1), r.IntN(c.size.Y-d.size.Y+1)
-	flip := r.IntN(2) == 1
 	if d.o.Split == TrainSplit {
-		v.at, v.flip = image.Pt(x, y), flip && d.o.Flip
-		if d.o.Central {
-			v.at = central(r, c.size, d.size)
-		}
+		v = d.draw(r, c)
 		v.step, start = d.stride(r, c, start, frames)
 	}
 	s, err := d.cut(ctx, c, start, frames, v)
@@ -221,6 +242,22 @@ func (d *Data) sample(ctx context.Context, clips []*clip, i, seed uint64, frames
 		drop(r, d.o.PartDrop, s.A)
 	}
 	return s, nil
+}
+
+// draw draws how a sample is cut out of a clip.
+func (d *Data) draw(r *rand.Rand, c *clip) view {
+	v := d.middle(c)
+	if d.o.Scaling.on() {
+		v = d.o.Scaling.view(r, c, d.size)
+		v.flip = r.IntN(2) == 1 && d.o.Flip
+		return v
+	}
+	x, y := r.IntN(c.size.X-d.size.X+1), r.IntN(c.size.Y-d.size.Y+1)
+	v.at, v.flip = image.Pt(x, y), r.IntN(2) == 1 && d.o.Flip
+	if d.o.Central {
+		v.at = central(r, c.size, d.size)
+	}
+	return v
 }
 
 // Spread returns n samples spread evenly over the data, neither flipped nor
@@ -244,6 +281,9 @@ func (d *Data) Spread(ctx context.Context, n, frames int) ([]*Sample, error) {
 }
 
 func (d *Data) middle(c *clip) view {
+	if d.o.Scaling.on() {
+		return d.o.Scaling.view(nil, c, d.size)
+	}
 	return view{step: 1, at: c.size.Sub(d.size).Div(2), size: d.size}
 }
 
@@ -269,7 +309,7 @@ func (d *Data) cut(ctx context.Context, c *clip, start, frames int, v view) (*Sa
 	var buf []byte
 	for t := range frames {
 		at := start + t*v.step
-		for _, side := range []struct {
+		for i, side := range []struct {
 			first int
 			to    []*video.Frame
 		}{{c.a, s.A}, {c.b, s.B}} {
@@ -280,7 +320,11 @@ func (d *Data) cut(ctx context.Context, c *clip, start, frames int, v view) (*Sa
 			if d.frames.file != nil {
 				buf = pix
 			}
-			side.to[t] = v.frame(pix, c.size.X)
+			whole := &video.Frame{Pix: pix, W: c.size.X, H: c.size.Y}
+			if v.full != (image.Point{}) {
+				whole = d.o.Scaling.scaled(whole, v.full, i == 0 && d.o.Scaling.Ids)
+			}
+			side.to[t] = v.frame(whole.Pix, whole.W)
 			side.to[t].PTS = int64(at)
 		}
 		if t == 0 || d.o.Flow == nil {

@@ -19,15 +19,15 @@ type changeFrame = func(*video.Frame) (*video.Frame, error)
 // packed is change, and then the clip's instance maps packed into its label
 // pictures: train_inst beside train_A, with a folder of index PNGs for each
 // clip. Where there is no such folder it is change alone.
-func (l *dataLoader) packed(name, path string, change changeFrame) (changeFrame, error) {
+func (l *dataLoader) packed(name, path string, change changeFrame) (packing changeFrame, maps int, err error) {
 	folder := strings.TrimSuffix(filepath.Dir(path), "A") + "inst"
 	if _, err := os.Stat(filepath.Join(l.dir, folder)); errors.Is(err, fs.ErrNotExist) {
-		return change, nil
+		return change, 0, nil
 	}
 	dir := filepath.Join(l.dir, folder, name)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("its instance maps: %w: give a folder of index PNGs", err)
+		return nil, 0, fmt.Errorf("its instance maps: %w: give a folder of index PNGs", err)
 	}
 	var files []string
 	for _, e := range entries {
@@ -54,7 +54,7 @@ func (l *dataLoader) packed(name, path string, change changeFrame) (changeFrame,
 			}
 		}
 		return f, labelmap.Pack(f, m.Resize(f.W, f.H))
-	}, nil
+	}, len(files), nil
 }
 
 // drop leaves out parts of the body, the same in all frames of a sample whose

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -48,7 +49,10 @@ func TestInstanceMapsAreFed(t *testing.T) {
 		want  string
 		spoil func() error
 	}{
-		{"train_inst/a has only 3 instance maps", func() error { return os.Remove(filepath.Join(inst, "3.png")) }},
+		{"train_A/a: 5 instance maps for 4 frames", func() error { return video.WritePNG(filepath.Join(inst, "4.png"), video.NewFrame(8, 6)) }},
+		{"train_inst/a has only 3 instance maps", func() error {
+			return errors.Join(os.Remove(filepath.Join(inst, "3.png")), os.Remove(filepath.Join(inst, "4.png")))
+		}},
 		{"0.png is 3x3, the label picture 8x6", func() error { return video.WritePNG(filepath.Join(inst, "0.png"), video.NewFrame(3, 3)) }},
 		{"its instance maps", func() error { return os.RemoveAll(inst) }},
 	} {

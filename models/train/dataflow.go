@@ -88,7 +88,12 @@ func encodeMotion(f *flow.Field, visible []float32) []byte {
 // motion cuts the view out of encoded motion between frames of that size. A
 // pixel whose origin the view leaves out is hidden.
 func (v view) motion(m []byte, size image.Point) (*flow.Field, []float32) {
-	w, h := v.size.X, v.size.Y
+	w, h, full := v.size.X, v.size.Y, v.full
+	if full == (image.Point{}) {
+		full = size
+	}
+	// Motion is as much larger as the pictures are.
+	kx, ky := float32(full.X)/float32(size.X), float32(full.Y)/float32(size.Y)
 	f, visible := flow.NewField(w, h), make([]float32, w*h)
 	maxX, maxY := float32(w-1), float32(h-1)
 	for y := range h {
@@ -97,9 +102,10 @@ func (v view) motion(m []byte, size image.Point) (*flow.Field, []float32) {
 			if v.flip {
 				from = w - 1 - x
 			}
-			p := m[motionBytes*((v.at.Y+y)*size.X+v.at.X+from):][:motionBytes]
-			du := float32(int16(le.Uint16(p))) / motionUnit
-			dv := float32(int16(le.Uint16(p[2:]))) / motionUnit
+			sx, sy := (2*(v.at.X+from)+1)*size.X/(2*full.X), (2*(v.at.Y+y)+1)*size.Y/(2*full.Y)
+			p := m[motionBytes*(sy*size.X+sx):][:motionBytes]
+			du := kx * float32(int16(le.Uint16(p))) / motionUnit
+			dv := ky * float32(int16(le.Uint16(p[2:]))) / motionUnit
 			if v.flip {
 				du = -du
 			}

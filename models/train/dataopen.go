@@ -27,6 +27,9 @@ var layouts = map[Split][][2]string{
 // test/B. Everything that is wrong comes back in one *DataError.
 func OpenData(ctx context.Context, dir string, o DataOptions) (*Data, error) {
 	o = o.resolved()
+	if err := o.Scaling.Validate(); err != nil {
+		return nil, fmt.Errorf("open data %s: %w", dir, err)
+	}
 	d := &Data{o: o, frames: store{limit: o.Memory, dir: o.TempDir}, flows: store{limit: o.Memory, dir: o.TempDir}}
 	l := &dataLoader{d: d, dir: dir}
 	err := l.load(ctx)
@@ -204,13 +207,14 @@ func isPicture(name string) bool {
 func (l *dataLoader) pair(ctx context.Context, name string, paths ...string) error {
 	c := &clip{name: name}
 	var first, count [2]int
-	var size [2]image.Point
+	var size, from [2]image.Point
 	for i, path := range paths {
 		first[i] = len(l.d.frames.blobs)
 		var bad, err error
-		change := [2]func(*video.Frame) (*video.Frame, error){l.d.o.A, l.d.o.B}[i]
+		maps := 0
+		change := l.d.o.Scaling.change(i, [2]changeFrame{l.d.o.A, l.d.o.B}[i], &from[i])
 		if i == 0 && l.d.o.Instances {
-			change, bad = l.packed(name, path, change)
+			change, maps, bad = l.packed(name, path, change)
 		}
 		if bad == nil {
 			size[i], count[i], bad, err = l.side(ctx, filepath.Join(l.dir, path), change)
@@ -221,9 +225,11 @@ func (l *dataLoader) pair(ctx context.Context, name string, paths ...string) err
 		if bad != nil {
 			l.problem("%s: %v", path, bad)
 			count[i] = 0
+		} else if maps > count[i] {
+			l.problem("%s: %d instance maps for %d frames", path, maps, count[i])
 		}
 	}
-	c.a, c.b, c.n, c.size = first[0], first[1], count[0], size[0]
+	c.a, c.b, c.n, c.size, c.from = first[0], first[1], count[0], size[0], from[0]
 	if count[0] == 0 || count[1] == 0 {
 		return nil // noted already
 	}
@@ -309,6 +315,10 @@ func (l *dataLoader) open(ctx context.Context, path string) (video.Reader, error
 // checkSizes settles the size of samples.
 func (l *dataLoader) checkSizes() {
 	o := l.d.o
+	if o.Scaling.on() {
+		l.checkScaling()
+		return
+	}
 	l.d.size = o.Crop
 	if o.Crop == (image.Point{}) {
 		l.d.size = o.Size

@@ -17,12 +17,15 @@ type Weights struct {
 	// Perceptual is of: VGG19's features agree, where its weights are named; 0 is
 	// the published 10.
 	Perceptual float32 `toml:"perceptual,omitempty"`
-	Temporal   float32 `toml:"temporal"`  // the temporal discriminator takes three frames for real
-	L1         float32 `toml:"l1"`        // the picture itself agrees; stands in for the perceptual loss
-	Flow       float32 `toml:"flow"`      // the flow head agrees with the measured flow
-	FlowWarp   float32 `toml:"flow_warp"` // the real previous frame moved by the flow head agrees with the real one
-	Warp       float32 `toml:"warp"`      // the made frame agrees with the made previous one moved by the measured flow
-	Mask       float32 `toml:"mask"`      // the mask prefers warping where the flow holds
+	Temporal   float32 `toml:"temporal"` // the temporal discriminator takes three frames for real
+	// Face is of the terms of a discriminator of faces, beside those of gan and
+	// features; 0 is the published 2.
+	Face     float32 `toml:"face,omitempty"`
+	L1       float32 `toml:"l1"`        // the picture itself agrees; stands in for the perceptual loss
+	Flow     float32 `toml:"flow"`      // the flow head agrees with the measured flow
+	FlowWarp float32 `toml:"flow_warp"` // the real previous frame moved by the flow head agrees with the real one
+	Warp     float32 `toml:"warp"`      // the made frame agrees with the made previous one moved by the measured flow
+	Mask     float32 `toml:"mask"`      // the mask prefers warping where the flow holds
 }
 
 // DefaultWeights are vid2vid's, with pix2pix's L1 in place of the perceptual

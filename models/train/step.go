@@ -92,6 +92,7 @@ func (g vid2vidGraphs) generator(k kind) (*step, error) {
 		if made[j].Flow != nil {
 			g.motion(b, t, f, made[j])
 		}
+		g.face(t, f, made[j].Final)
 		for _, s := range k.judging(g.time, j) {
 			t.over = k.judged(g.time, s)
 			fake, real := s.d.on(b, s.sees(b, f, f.past, "past", made[j].Final)...), s.d.on(b, s.sees(b, f, f.realPast, "realpast", f.real)...)
@@ -196,6 +197,7 @@ func (g vid2vidGraphs) judge(k kind, penalty bool) (*step, error) {
 				t.gan("D_real", 0.5, real, true)
 			}
 		}
+		g.judgeFace(t, f, &seen)
 		for _, s := range k.judging(g.time, j) {
 			t.over = k.judged(g.time, s)
 			fake, real := t.learns(s.d, s.sees(b, f, f.past, "past", f.made)...), t.learns(s.d, s.sees(b, f, f.realPast, "realpast", f.real)...)

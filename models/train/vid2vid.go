@@ -37,6 +37,9 @@ type Vid2Vid struct {
 	mean    *step                    // that of the means of the weights
 	tell    []func(Warning)
 	watches map[string]*watch // by discriminator
+
+	present  [][]bool // of each frame of a chunk which samples show a face
+	faceless int      // frames without one since the beginning; -1 once there was one
 }
 
 // NewVid2Vid builds every graph of the training step and compiles it. The
@@ -106,6 +109,7 @@ func (v *Vid2Vid) Train(ctx context.Context, batch []*Sample, r Rates, report fu
 		if losses, err = v.observe(r.Step+i+1, d, losses); err != nil {
 			return fmt.Errorf("frame %d: %w", t, err)
 		}
+		v.missFaces(r.Step+i+1, n)
 		if err := report(losses); err != nil {
 			return err
 		}

@@ -162,7 +162,7 @@ func (v *Vid2Vid) compile(s *step) error {
 // isModel tells the generator's weights from the discriminators' and from what
 // optimisers keep.
 func isModel(name string) bool {
-	return !strings.HasPrefix(name, "D.") && !strings.HasPrefix(name, "DT") &&
+	return !strings.HasPrefix(name, "D.") && !strings.HasPrefix(name, facePrefix) && !strings.HasPrefix(name, "DT") &&
 		!strings.HasSuffix(name, "adam_m") && !strings.HasSuffix(name, "adam_v") && !strings.HasSuffix(name, collected)
 }
 
@@ -188,6 +188,7 @@ func (v *Vid2Vid) allocate() error {
 	}
 	v.in["adam.h"], v.in["dadam.h"] = get(tensor.Shape{2}, engine.F32), get(tensor.Shape{2}, engine.F32)
 	long, chunk := needs.Past, v.c.chunk()
+	v.present = make([][]bool, chunk)
 	v.flows = []flowInput{{name: "flow", stride: 1}}
 	for _, t := range v.time {
 		long = max(long, t.reach())
@@ -205,6 +206,10 @@ func (v *Vid2Vid) allocate() error {
 		v.in[nth("visible", j)] = get(floats(1), engine.F32)
 		for _, f := range v.flows {
 			v.in[nth(f.name, j)] = get(floats(2), engine.F32)
+		}
+		if _, on := v.c.faces(); on {
+			side := v.c.faceSide()
+			v.in[nth(faceAt, j)], v.in[nth(faceSeen, j)] = get(floats(2), engine.F32), get(tensor.Shape{n, 1, side, side}, engine.F32)
 		}
 	}
 	for range needs.Window + chunk - 1 {

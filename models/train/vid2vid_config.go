@@ -76,6 +76,14 @@ type DConfig struct {
 	Scales int  `toml:"n_scales_temporal,omitempty"`
 	Frames int  `toml:"n_frames_D,omitempty"` // frames a temporal discriminator sees; 0 is 3
 	Sparse bool `toml:"sparse_D,omitempty"`   // only groups of frames that share none at their scale
+
+	// Face adds a discriminator of faces (add_face_disc) and says how control
+	// pictures tell where they are: densepose by the head, openpose by the limb
+	// from neck to nose, labels by FaceLabels; "" for none. It sees a square of
+	// FaceSize pixels; 0 is the published height/32*8.
+	Face       string `toml:"face,omitempty"`
+	FaceLabels []int  `toml:"face_labels,omitempty"`
+	FaceSize   int    `toml:"face_size,omitempty"`
 }
 
 // DefaultVid2Vid is a configuration that trains on two cores: a narrow
@@ -125,6 +133,9 @@ func (c Vid2VidConfig) Validate() error {
 		return fmt.Errorf("weights: perceptual is %g; give at least 0", c.Weights.Perceptual)
 	}
 	if err := c.Perceptual.check(c.Height, c.Width); err != nil {
+		return err
+	}
+	if err := c.checkFace(); err != nil {
 		return err
 	}
 	return c.validateSchedule()

@@ -98,7 +98,7 @@ func (v *Vid2Vid) upload(batch []*Sample, t, j int) error {
 		}
 		a, b = append(a, s.A[t].Pix...), append(b, s.B[t].Pix...)
 	}
-	err := errors.Join(v.labels[t%len(v.labels)].Write(a), v.in[nth("real", j)].Write(b))
+	err := errors.Join(v.labels[t%len(v.labels)].Write(a), v.in[nth("real", j)].Write(b), v.uploadFace(batch, t, j))
 	if err != nil || t == 0 || !v.motion {
 		return err
 	}

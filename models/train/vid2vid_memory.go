@@ -11,13 +11,20 @@ import (
 // ErrMemory is wrapped where nothing fits into the memory there may be.
 var ErrMemory = errors.New("does not fit into the memory limit")
 
-// besides is what the process had beside what is planned: from 33 to 114 MiB in
-// five runs at 64x64 to 256x256 that took 370 to 1000 MiB, on cpu.
-const besides = 128 << 20
+// What the process has beside what is planned: itself with its libraries; the
+// generator's weights as Winograd's algorithm wants them, four times as large,
+// for either direction; and a checkpoint that is read back, as large as the
+// state. Six runs of 8 steps on cpu, ngf 16 and 32, 64x96 to 192x288, took 308 to
+// 1131 MiB and are planned at 416 to 1502; one of 60 took 1113.
+const (
+	besides  = 144 << 20
+	winograd = 8 // times the generator's weights
+)
 
 // Memory is about how many bytes training takes on clips of so many frames:
-// weights and what optimisers keep of them, pictures, and what every program of
-// a step makes on its way, planned as the engine places it. The data come on top.
+// weights and what optimisers keep of them, pictures, what every program of
+// a step makes on its way, planned as the engine places it, and the process. The
+// data come on top: see Data.Memory.
 func (c Vid2VidConfig) Memory(frames int) (int64, error) {
 	if err := c.Validate(); err != nil {
 		return 0, err
@@ -58,17 +65,23 @@ func (c Vid2VidConfig) Memory(frames int) (int64, error) {
 	for _, p := range programs {
 		total += planned(p, bound)
 	}
+	total += total / 10 // what kernels want to themselves
 	for _, n := range bound {
 		total += n
 	}
 	for name, n := range bound { // what other programs than these bind
-		switch gathered := bound[name+collected] > 0; {
-		case gathered:
+		gathered, own := bound[name+collected] > 0, bound[name+".adam_m"] > 0
+		if gathered {
 			total += 2 * n // Adam's moments
-			fallthrough
-		case bound[name+".adam_m"] > 0:
-			if c.EMA > 0 && isModel(name) {
-				total += n
+			total += 4 * n // what was measured beside, of the programs that apply gradients
+		}
+		if gathered || own || bound[name+".dadam_m"] > 0 {
+			total += 3 * n // of a checkpoint
+		}
+		if (gathered || own) && isModel(name) {
+			total += winograd * n
+			if c.EMA > 0 {
+				total += 2 * n
 			}
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	G "gorgonia.org/gorgonia"
+
 	"github.com/v2v/v2v/models/engine"
 	"github.com/v2v/v2v/models/nn"
 )
@@ -15,21 +17,27 @@ type realSight struct {
 	sight
 	d    discriminator
 	over int
+	face *face // whose it is
 }
 
-// sights are the real frames of a chunk as the image discriminator and each
-// temporal one see them. Control pictures and flow have no slope.
+// sights are the real frames of a chunk as the image discriminator, that of
+// faces and each temporal one see them. Control pictures and flow have no slope.
 func (g vid2vidGraphs) sights(b *nn.Builder, k kind, fs []frame) []realSight {
 	var all []realSight
 	for j, f := range fs {
 		if g.adversarial() {
 			s := sight{name: nth("D", j), before: f.labels[len(f.labels)-1:], pictures: append(f.labels[:0:0], f.real)}
-			all = append(all, realSight{s, g.d, k.frames()})
+			all = append(all, realSight{sight: s, d: g.d, over: k.frames()})
+		}
+		if _, on := g.c.faces(); on {
+			a := g.faceOf(b, f)
+			s := sight{name: nth("D_f", j), before: []*G.Node{a.now}, pictures: []*G.Node{a.real}}
+			all = append(all, realSight{sight: s, d: a.d, over: k.frames(), face: &a})
 		}
 		for _, t := range k.judging(g.time, j) {
 			xs := t.sees(b, f, f.realPast, "realpast", f.real)
 			s := sight{name: nth("D"+t.name(), j), pictures: xs[:t.frames], after: xs[t.frames:]}
-			all = append(all, realSight{s, t.d, k.judged(g.time, t)})
+			all = append(all, realSight{sight: s, d: t.d, over: k.judged(g.time, t)})
 		}
 	}
 	return all
@@ -44,6 +52,9 @@ func (g vid2vidGraphs) penalise(t *terms, k kind, fs []frame) {
 			return
 		}
 		for _, along := range s.d.net.Along(t.b.In(s.d.prefix), x, v) {
+			if s.face != nil {
+				along = s.face.where(along, 0)
+			}
 			t.add(strings.TrimSuffix(s.d.prefix, ".")+"_R1", g.c.penaltyWeight(), t.b.Mean(along))
 		}
 	}

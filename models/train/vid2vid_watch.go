@@ -14,9 +14,11 @@ import (
 
 // verdict says whose verdict an output of a program is, and on what.
 type verdict struct {
-	judge string // D, DT or DT1 and on
+	judge string // D, D_f, DT or DT1 and on
 	real  bool
-	at    int // number of the output
+	at    int  // number of the output
+	face  bool // where the frame shows one
+	frame int  // its place in the chunk
 }
 
 // verdicts collects the logits of a discriminator, a scale each.
@@ -27,7 +29,7 @@ type verdicts struct {
 
 func (v *verdicts) add(judge string, real bool, scales [][]*G.Node) {
 	for i, scale := range scales {
-		v.all = append(v.all, verdict{judge, real, len(v.extra)})
+		v.all = append(v.all, verdict{judge: judge, real: real, at: len(v.extra)})
 		v.extra = append(v.extra, engine.Named{Name: fmt.Sprintf("verdict %d of %s at scale %d", len(v.extra), judge, i), Node: scale[len(scale)-1]})
 	}
 }
@@ -41,13 +43,13 @@ func isMeasure(name string) bool {
 }
 
 // gradientLengths are the squared lengths of the gradients of the generator, of
-// the image discriminator and of each temporal one.
+// the image discriminator, of that of faces and of each temporal one.
 func gradientLengths(b *nn.Builder, params []nn.Param, grads G.Nodes) []engine.Named {
 	squares := map[string][]nn.Term{}
 	var names []string
 	for i, g := range grads {
 		name := "G_norm"
-		if prefix, _, _ := strings.Cut(params[i].Name, "."); strings.HasPrefix(params[i].Name, "D.") || strings.HasPrefix(prefix, "DT") {
+		if prefix, _, _ := strings.Cut(params[i].Name, "."); strings.HasPrefix(params[i].Name, "D.") || strings.HasPrefix(params[i].Name, facePrefix) || strings.HasPrefix(prefix, "DT") {
 			name = prefix + "_norm"
 		}
 		if squares[name] == nil {
@@ -102,16 +104,24 @@ func (v *Vid2Vid) observe(step int, d *step, losses []Loss) ([]Loss, error) {
 			continue
 		}
 		for _, w := range v.watcher(judge).add(step, measures{accuracy: l.Value, norm: 1}) {
-			w.Text = strings.Replace(w.Text, "the discriminator", "the temporal discriminator "+judge, 1)
+			which := "the temporal discriminator " + judge
+			if judge+"." == facePrefix {
+				which = "the face discriminator"
+			}
+			w.Text = strings.Replace(w.Text, "the discriminator", which, 1)
 			said = append(said, w)
 		}
 	}
+	v.say(said)
+	return losses, nil
+}
+
+func (v *Vid2Vid) say(said []Warning) {
 	for _, w := range said {
 		for _, tell := range v.tell {
 			tell(w)
 		}
 	}
-	return losses, nil
 }
 
 func (v *Vid2Vid) watcher(judge string) *watch {
@@ -140,14 +150,20 @@ func (v *Vid2Vid) accuracies(d *step) ([]Loss, error) {
 		if err != nil {
 			return nil, err
 		}
-		n := 0
-		for _, y := range x {
+		n, among := 0, 0
+		for i, y := range x {
+			if vd.face && !v.present[vd.frame][i*v.c.Batch/len(x)] {
+				continue
+			}
+			among++
 			if (y > threshold) == vd.real {
 				n++
 			}
 		}
-		right[vd.judge] += float64(n) / float64(len(x))
-		of[vd.judge]++
+		if among > 0 {
+			right[vd.judge] += float64(n) / float64(among)
+			of[vd.judge]++
+		}
 	}
 	var all []Loss
 	for _, judge := range slices.Sorted(maps.Keys(of)) {

@@ -152,6 +152,7 @@ func planeCases() []Case {
 			Case{Name: name, Op: op.Concat{Axis: 0, N: 2}, Shapes: []tensor.Shape{x, x}},
 			Case{Name: name, Op: op.Concat{Axis: 3, N: 2}, Shapes: []tensor.Shape{x, x}},
 			Case{Name: name, Op: op.Slice{Axis: 1, From: x[1] / 2, To: x[1]}, Shapes: []tensor.Shape{x}},
+			Case{Name: name, Op: op.Slice{Axis: 0, From: x[0] - 1, To: x[0]}, Shapes: []tensor.Shape{x}},
 			Case{Name: name, Op: op.Slice{Axis: 2, From: 1, To: 3}, Shapes: []tensor.Shape{x}},
 			Case{Name: name, Op: op.Embed{Axis: 1, From: 16, Total: 16 + x[1]}, Shapes: []tensor.Shape{x}},
 			Case{Name: name, Op: op.Embed{Axis: 3, From: 1, Total: 3 + x[3]}, Shapes: []tensor.Shape{x}},

@@ -11,6 +11,10 @@ weights above, the gradients through time (g/NAME), and some of those that do no
 And vid2vid_spectral.safetensors: the first step again, of discriminators without norm and with torch's spectral_norm:
 its directions before the step (w/NAME) and after (after/NAME), and the discriminators' gradients and some of G's.
 
+And vid2vid_face.safetensors: the first step again with a discriminator of faces, which are what has id 2 in another
+newest label map (in/label2): its weights, its gradients and some of G's (g/NAME), and its gradients with R1 at 1000
+(steep/NAME); losses in the metadata.
+
 And vid2vid_r1.safetensors and vid2vid_r1_spectral.safetensors: the discriminators' gradients and losses of those two
 steps with the R1 penalty at 1000, of their slopes at the real frames.
 """
@@ -103,6 +107,14 @@ def in_time(s, past, now):
     return torch.cat([past[2 * stride], past[stride], now] + [flows[n] / 20 for n in names], 1)
 
 
+face = None  # the discriminator of faces, and the square it sees
+
+
+def about_face(x):
+    y0, x0, side = face[1]
+    return x[:, :, y0:y0 + side, x0:x0 + side]
+
+
 def step(kind):
     seg = torch.cat(labels, 1)
     first = g0(nets.pool(seg), torch.cat(coarse, 1))
@@ -116,6 +128,11 @@ def step(kind):
         add("G_L1", 10 * F.l1_loss(p, real))
         add("G_GAN", gan(kind, fake, True, fool=True))
         add("G_FM", 10 * matched(fake, of_real))
+    if face:
+        real_f = levels(face[0], torch.cat([about_face(now), about_face(real)], 1))
+        fake_f = levels(face[0], torch.cat([about_face(now), about_face(out["final"])], 1))
+        add("G_f_GAN", 2 * gan(kind, fake_f, True, fool=True))
+        add("G_f_FM", 2 * 10 * matched(fake_f, real_f))
     add("F_Flow", 10 / 2 * F.l1_loss(out["flow"] * seen, flows["flow"] * seen))
     add("F_Warp", 10 * F.l1_loss(nets.warp(reals[1], out["flow"]) * seen, real * seen))
     add("G_Warp", 10 * F.l1_loss(out["final"] * seen, nets.warp(fakes[1], flows["flow"]) * seen))
@@ -131,6 +148,10 @@ def step(kind):
     for p in (final, raw):
         add("D_fake", 0.5 * gan(kind, levels(judges["D."], torch.cat([now, p], 1)), False))
         add("D_real", 0.5 * gan(kind, of_real, True))
+    if face:
+        fake_f = levels(face[0], torch.cat([about_face(now), about_face(final)], 1))
+        add("D_f_fake", 0.5 * gan(kind, fake_f, False))
+        add("D_f_real", 0.5 * gan(kind, real_f, True))
     for s, name in enumerate(("T", "T1")):
         d = judges[f"D{name}."]
         add(f"D{name}_fake", 0.5 * gan(kind, levels(d, in_time(s, fakes, final)), False))
@@ -188,6 +209,39 @@ def r1(name):
 
 
 r1("vid2vid_r1.safetensors")
+
+with torch.random.fork_rng():
+    torch.manual_seed(6)
+    d_f = nets.make("multiscale", dict(multi, input_nc=7, num_D=1))
+    nets.start(d_f, 31)
+    nets.frame_mode(d_f).double()
+face = d_f, (5, 9, 8)  # about row 9, column 13
+x = torch.zeros(1, H, W, dtype=torch.long)
+x[0, :7, 3:12] = 1
+x[0, 7:12, 12:16] = 2
+labels_before = list(labels)
+labels[2] = nets.one_hot(x, o).double()
+tensors = {"in/label2": x[..., None].expand(-1, -1, -1, 3).float()}
+tensors.update({"w/D_f." + k: v.detach().clone() for k, v in d_f.named_parameters()})
+losses = {}
+own, params = zip(*(("D_f." + k, v) for k, v in d_f.named_parameters()))
+for kind in ("lsgan", "hinge", "vanilla"):
+    loss, of_g, of_d = step(kind)
+    losses[kind] = {k: v.item() for k, v in loss.items()}
+    if kind == "lsgan":
+        some = [(p + k, v) for p in ("", "netG1.") for k, v in named[p].named_parameters() if "model_final_" in k or "model_down_img" in k]
+        for total, (names, of) in ((of_g, zip(*some)), (of_d, (own, params))):
+            for k, grad in zip(names, torch.autograd.grad(total, of, retain_graph=True, allow_unused=True)):
+                if grad is not None:
+                    tensors["g/" + k] = grad
+        x = about_face(real).detach().clone().requires_grad_()
+        verdict = levels(d_f, torch.cat([about_face(labels[2]), x], 1))
+        slope, = torch.autograd.grad(sum(v[-1].mean() for v in verdict), x, create_graph=True)
+        losses["r1"] = {"D_f_R1": slope.square().sum().item()}
+        tensors.update({"steep/" + k: grad for k, grad in zip(own, torch.autograd.grad(of_d + 500 * slope.square().sum(), params))})
+save("vid2vid_face.safetensors", tensors, losses)
+face = None
+labels = labels_before
 
 # The chunk: frames 6 and 7 of a clip. The second is made of the first.
 known = set(inputs)
