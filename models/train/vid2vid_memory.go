@@ -69,7 +69,12 @@ func (c Vid2VidConfig) Memory(frames int) (int64, error) {
 	for _, n := range bound {
 		total += n
 	}
-	for name, n := range bound { // what other programs than these bind
+	return int64(total+c.beside(bound)) + besides, nil
+}
+
+// beside is what comes with the weights among what is bound.
+func (c Vid2VidConfig) beside(bound map[string]int) (total int) {
+	for name, n := range bound {
 		gathered, own := bound[name+collected] > 0, bound[name+".adam_m"] > 0
 		if gathered {
 			total += 2 * n // Adam's moments
@@ -85,7 +90,7 @@ func (c Vid2VidConfig) Memory(frames int) (int64, error) {
 			}
 		}
 	}
-	return int64(total) + besides, nil
+	return total
 }
 
 // planned is the memory of a program's own, and notes what is bound to it.

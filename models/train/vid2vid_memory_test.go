@@ -95,7 +95,7 @@ func TestFit(t *testing.T) {
 // TestRecomputeTakesLess: of a step's memory a good part is what can be made again.
 func TestRecomputeTakesLess(t *testing.T) {
 	c := tinyVid2Vid()
-	c.Generator.NGF, c.Generator.Blocks, c.Height, c.Width, c.Chunk, c.Backpropagate = 8, 4, 64, 64, 2, 2
+	c.Generator.NGF, c.Generator.Blocks, c.Height, c.Width, c.Chunk, c.Backpropagate = 8, 4, 96, 96, 2, 2
 	kept, err := c.Memory(4)
 	if err != nil {
 		t.Fatal(err)
