@@ -129,6 +129,8 @@ func (c *trainConfig) check() error {
 		return usage("configuration: batch is %d; give at least 1", c.Batch)
 	case !(c.LR > 0):
 		return usage("configuration: lr is %g; give a positive learning rate", c.LR)
+	case c.MaxBackpropagate > 0 && c.NiterStep == 0:
+		return usage("configuration: max_frames_backpropagate is reached as samples grow: give niter_step too, or n_frames_bp for as many throughout")
 	case c.Constant < 0 || c.CheckpointSteps < 1:
 		return usage("configuration: constant is %d and checkpoint_steps %d; give at least 0 and 1", c.Constant, c.CheckpointSteps)
 	}

@@ -54,6 +54,9 @@ func (s *session) settled() (v train.Vid2VidConfig, frames int) {
 	if n := s.c.NiterFixGlobal; n > 0 {
 		v.FixGlobal = table.Steps(min(n, epochs), v.Steps)
 	}
+	for e := s.c.NiterStep; v.MaxBackpropagate > 0 && e < epochs; e += s.c.NiterStep {
+		v.Grows = append(v.Grows, table.Steps(e, v.Steps))
+	}
 	return v, table.Longest(epochs)
 }
 

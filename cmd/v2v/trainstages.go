@@ -25,6 +25,8 @@ const scheduleHelp = `The schedule of vid2vid, by --set or in the configuration:
                                frames to max_frames_total=128 or the longest clip
   chunk=2                      frames that are made between two steps
   n_frames_bp=2                of a chunk, over which gradients go back through time
+  max_frames_backpropagate=4   or what that grows to: 1 at first, after every niter_step
+                               epochs twice as many, never more than the chunk has
   first_frames=real            clips begin with their real frames, not with nothing
   recompute=true               less memory: activations are made again, not kept
   accumulate=4                 chunks whose gradients are averaged before weights move
@@ -120,7 +122,7 @@ func (c trainConfig) stages() ([]trainConfig, error) {
 		own.Stage, own.Generator.FGLabels, own.D.FaceLabels = nil, slices.Clone(c.Generator.FGLabels), slices.Clone(c.D.FaceLabels)
 		_, steps := table["steps"]
 		if steps {
-			own.Niter, own.NiterDecay, own.NiterStep, own.EpochSamples, own.NiterFixGlobal = 0, 0, 0, 0, 0
+			own.Niter, own.NiterDecay, own.NiterStep, own.EpochSamples, own.NiterFixGlobal, own.MaxBackpropagate = 0, 0, 0, 0, 0, 0
 		}
 		where := fmt.Sprintf("stage %d", i+1)
 		if err := decodeTOML(where, text, &own); err != nil {
