@@ -154,6 +154,22 @@ func TestBackpropagationGrowsWithSamples(t *testing.T) {
 	}
 }
 
+// TestMemoryOfData: what is held out counts, and so does garbage.
+func TestMemoryOfData(t *testing.T) {
+	dir, _ := coloured(t, [3]byte{1, 2, 3})
+	d, err := train.OpenData(t.Context(), dir, train.DataOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	const pictures = 2 * 3 * 8 * 8 * 3 // of both sides
+	for want, held := range map[int64]*train.Data{pictures * 6 / 5: nil, 2 * pictures * 6 / 5: d} {
+		if n := (&session{data: d, held: held}).kept(); n != want {
+			t.Errorf("%d bytes, want %d", n, want)
+		}
+	}
+}
+
 func TestMemorySizes(t *testing.T) {
 	for text, want := range map[string]memory{"800M": 800 << 20, "6G": 6 << 30, "1.5GiB": 3 << 29, "2gb": 2 << 30} {
 		var m memory
