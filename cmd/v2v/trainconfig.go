@@ -31,6 +31,8 @@ type trainConfig struct {
 	Flip     bool    `toml:"flip"`     // mirror every other sample
 	Half     bool    `toml:"half"`     // store the model's weights in 16 bits
 
+	Confidence train.Confidence `toml:"flow_confidence,omitempty"` // where measured flow is right: consistency, which "" is too, or photometric
+
 	CheckpointSteps int `toml:"checkpoint_steps"`
 	SheetSteps      int `toml:"sheet_steps"` // -1 for no sample sheets
 
@@ -139,6 +141,9 @@ func (c *trainConfig) check() error {
 			return usage("configuration: size: %w", err)
 		}
 	}
+	if err := c.Confidence.Validate(); err != nil {
+		return usage("configuration: %w", err)
+	}
 	if err := c.checkScaling(); err != nil {
 		return err
 	}
@@ -155,7 +160,7 @@ func (c *trainConfig) data() train.DataOptions {
 		crop.Set(c.Size) // check has read it already
 	}
 	o := train.DataOptions{Frames: c.Frames, Flip: c.Flip, Crop: image.Pt(crop.W, crop.H), MaxStep: c.MaxTStep, Strides: c.Strides(),
-		Scaling: c.scaling(c.numbers())}
+		Scaling: c.scaling(c.numbers()), Confidence: c.Confidence}
 	c.load(&o)
 	c.beside(&o)
 	return o

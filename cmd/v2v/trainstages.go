@@ -39,6 +39,9 @@ const scheduleHelp = `The schedule of vid2vid, by --set or in the configuration:
                                discriminator.face_labels=[3,4], finds; face_size=128
   r1=10                        R1: they pay for being steep at real pictures, of
                                r1_every=16 steps at one, for all; any norm
+  flow_confidence=photometric  measured flow is right where the frame before, moved by it,
+                               looks like the one now, as published; else consistency:
+                               where there and back cancel
   max_t_step=4                 samples step through clips by 1 to 4 frames, drawn for each
   load_size=256x512            resize to height x width; --size then cuts samples
   crop_central=true            cut them out about the middle, as published
