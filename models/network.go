@@ -62,7 +62,7 @@ type Needs struct {
 	// Instances says that they are those of a picture of instances, as
 	// labelmap.Pack writes them: the last picture of a control frame.
 	Instances bool
-	Features int    // channels of Inputs.Features
+	Features  int // channels of Inputs.Features
 }
 
 // Channels is the number of channels of one control picture.

@@ -37,6 +37,9 @@ type control interface {
 	close() error
 }
 
+// bothPoses is the kind of control pictures that show DensePose's and OpenPose's.
+const bothPoses = "densepose and pose"
+
 // kind is how control pictures are made, as data sets and models note it;
 // empty where the clip holds them.
 func (o *clipOptions) kind() string {

@@ -193,11 +193,6 @@ func (c *faceControl) addBackground(m *pose.Maps, f *video.Frame, to size) error
 	if err != nil {
 		return errors.Join(errors.New("edges around the face"), err)
 	}
-	edges := m.Plane(pose.EdgePlane)
-	for i, part := range m.Part {
-		if part == pose.NoPart {
-			edges[i] = max(edges[i], around.Pix[3*i])
-		}
-	}
+	m.AddBackground(around)
 	return nil
 }

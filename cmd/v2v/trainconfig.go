@@ -37,6 +37,7 @@ type trainConfig struct {
 	ScheduleTOML
 	ControlTOML
 	ScalingTOML
+	DatasetTOML
 	train.Vid2VidConfig
 }
 
@@ -138,6 +139,9 @@ func (c *trainConfig) check() error {
 		}
 	}
 	if err := c.checkScaling(); err != nil {
+		return err
+	}
+	if err := c.checkDataset(); err != nil {
 		return err
 	}
 	if err := c.ControlTOML.check(c.Generator.LabelNC); err != nil {

@@ -1,6 +1,10 @@
 package pose
 
-import "slices"
+import (
+	"image"
+	"math"
+	"slices"
+)
 
 // What is whose other side: a mirrored picture shows the left hand where the
 // right one was.
@@ -49,6 +53,44 @@ func (l *Landmarks) Shift(dx, dy float64) { shift(l[:], dx, dy) }
 func (l *Landmarks) Mirror(w int) {
 	turn(l[:], w)
 	swap(l[:], faceSides)
+}
+
+// ScaledParts is how many parts of a face Rescale tells apart: jaw, brows, nose,
+// eyes and mouth.
+const ScaledParts = 5
+
+// Rescale makes parts of a face so many times as large, across and down, each
+// about its own middle; left and right brows and eyes are two of the same.
+func (l *Landmarks) Rescale(by [ScaledParts][2]float64) {
+	for k, part := range [ScaledParts][][2]int{{{0, 16}}, {{17, 21}, {22, 26}}, {{27, 35}}, {{36, 41}, {42, 47}}, {{48, 67}}} {
+		for _, span := range part {
+			points := l[span[0] : span[1]+1]
+			var x, y float64
+			for _, p := range points {
+				x, y = x+p.X/float64(len(points)), y+p.Y/float64(len(points))
+			}
+			for i := range points {
+				points[i].X = x + (points[i].X-x)*by[k][0]
+				points[i].Y = y + (points[i].Y-y)*by[k][1]
+			}
+		}
+	}
+}
+
+// Square is the square about a face in a picture of w x h pixels that vid2vid cuts
+// out: 2.5 times as wide as the face, its middle a quarter of the face's height
+// below the highest landmark, moved into the picture, and no larger than that.
+func (l *Landmarks) Square(w, h int) image.Rectangle {
+	low, high := l[0], l[0]
+	for _, p := range l {
+		low.X, low.Y = min(low.X, p.X), min(low.Y, p.Y)
+		high.X, high.Y = max(high.X, p.X), max(high.Y, p.Y)
+	}
+	side := min(int(math.Round(2.5*(high.X-low.X))), w, h)
+	side = max(side, 1)
+	corner := func(middle float64, n int) int { return min(max(int(math.Round(middle))-side/2, 0), n-side) }
+	at := image.Pt(corner((low.X+high.X)/2, w), corner((3*low.Y+high.Y)/4, h))
+	return image.Rectangle{Min: at, Max: at.Add(image.Pt(side, side))}
 }
 
 func shift(points []Point, dx, dy float64) {
