@@ -76,7 +76,7 @@ func drop(r *rand.Rand, p float64, gone *[256]bool) {
 // lose adds the bytes that stand for a part of the body.
 func lose(part int, gone *[256]bool) {
 	for b := range gone {
-		if (b*labelmap.BodyParts+127)/255 == part {
+		if labelmap.PartAt(byte(b)) == part {
 			gone[b] = true
 		}
 	}

@@ -55,8 +55,8 @@ func (o *PoseData) look(r *rand.Rand, l *look) {
 	}
 	l.without = o.Draw.Without
 	if o.Faceless && o.Dense {
-		lose(headPart, &l.gone)
-		lose(headPart+1, &l.gone)
+		lose(labelmap.FirstHeadPart, &l.gone)
+		lose(labelmap.BodyParts, &l.gone)
 	}
 	if r == nil {
 		return

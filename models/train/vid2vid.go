@@ -187,8 +187,8 @@ func (v *Vid2Vid) point(s *step, t, n int) error {
 			errs = append(errs, s.bind(levelled(fmt.Sprintf("prev%d", i), l), ring[at]))
 		}
 	}
-	for back := needs.Past + 1; back < long && back <= t; back++ {
-		at := (t - back) % long
+	for back := needs.Past + 1; back < long; back++ {
+		at := (t - back + long) % long // which is nothing yet, where the clip began later
 		errs = append(errs, s.bind(fmt.Sprintf("past%d", back), v.fake[0][at]), s.bind(fmt.Sprintf("realpast%d", back), v.real[at]))
 	}
 	return errors.Join(errs...)

@@ -35,9 +35,6 @@ var neckLimb = [...][3]byte{{255, 0, 85}, {153, 0, 51}}
 
 const neckTolerance = 24
 
-// headPart is the first of DensePose's parts that are a head.
-const headPart = labelmap.BodyParts - 1
-
 // faceSide is the side of the square in pixels, as published.
 func (c Vid2VidConfig) faceSide() int {
 	side := c.D.FaceSize
@@ -93,7 +90,7 @@ func (d DConfig) isFace(p []byte) bool {
 	case faceOfLabels:
 		return slices.Contains(d.FaceLabels, int(p[0]))
 	case faceOfDensePose:
-		return (int(p[2])*labelmap.BodyParts+127)/255 >= headPart
+		return labelmap.PartAt(p[2]) >= labelmap.FirstHeadPart
 	}
 	for _, c := range neckLimb {
 		if near(p[0], c[0]) && near(p[1], c[1]) && near(p[2], c[2]) {
