@@ -23,21 +23,30 @@ type Sample struct {
 	Visible [][]float32
 	// Far is by a number of frames the flow from each to that many before.
 	Far map[int][]*flow.Field
+
+	instances bool // the last picture of A is one of instances
 }
 
-// Input is a picture of A[t] for a person to look at: the first of several, and
-// of the planes of a face the curves.
+// Input is a picture of A[t] for a person to look at: of several all over one
+// another, but for that of instances, and of the planes of a face the curves.
 func (s *Sample) Input(t int) *video.Frame {
 	a, b := s.A[t], s.B[t]
 	if a.H == b.H {
 		return a
 	}
-	f := video.NewFrame(b.W, b.H)
+	f, n := video.NewFrame(b.W, b.H), a.H/b.H
 	copy(f.Pix, a.Pix)
-	if a.H/b.H >= facePictures {
+	if n >= facePictures {
 		for i := 0; i < len(f.Pix); i += 3 {
 			f.Pix[i+1], f.Pix[i+2] = f.Pix[i], f.Pix[i]
 		}
+		return f
+	}
+	if s.instances {
+		n--
+	}
+	for i, v := range a.Pix[:n*len(f.Pix)] {
+		f.Pix[i%len(f.Pix)] = max(f.Pix[i%len(f.Pix)], v)
 	}
 	return f
 }

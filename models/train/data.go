@@ -318,7 +318,7 @@ func window(clips []*clip, k, frames int) (*clip, int) {
 // cut makes the sample that begins at frame start of a clip.
 func (d *Data) cut(ctx context.Context, c *clip, start, frames int, v view, l look) (*Sample, error) {
 	s := &Sample{
-		Clip: c.name, Start: start,
+		Clip: c.name, Start: start, instances: d.o.Beside,
 		A: make([]*video.Frame, frames), B: make([]*video.Frame, frames),
 		Flow: make([]*flow.Field, frames), Visible: make([][]float32, frames),
 	}

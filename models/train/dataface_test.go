@@ -253,6 +253,9 @@ func TestInstancesBesideColours(t *testing.T) {
 			if f.W != 8 || f.H != 12 {
 				t.Fatalf("a control frame is %dx%d, want 8x12", f.W, f.H)
 			}
+			if !slices.Equal(s.Input(i).Pix, f.Pix[:3*48]) {
+				t.Fatal("instances are shown")
+			}
 			for p := range 48 {
 				if x, id := s.B[i].Pix[3*p], f.Pix[3*(48+p)+2]; id != byte(50*i)+x || f.Pix[3*p] != 100+x {
 					t.Fatalf("sample %d frame %d pixel %d shows column %d, instance %d", n, i, p, x, id)

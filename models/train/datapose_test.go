@@ -89,6 +89,11 @@ func TestPosesAreDrawnForEverySample(t *testing.T) {
 			if got := tileOf(f, 1); !slices.Equal(got.Pix, want.Pix) {
 				t.Errorf("sample %d frame %d does not show its person", n, i)
 			}
+			for k, v := range s.Input(i).Pix {
+				if v != max(dense.Pix[k], want.Pix[k]) {
+					t.Fatalf("sample %d frame %d is not shown as both pictures", n, i)
+				}
+			}
 		}
 	}
 }
