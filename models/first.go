@@ -26,8 +26,8 @@ func firstFits(net, first Network) error {
 		return fmt.Errorf("the network looks back at no frames: it needs no first one")
 	case f.Past > 0 || f.Window != 1:
 		return fmt.Errorf("the network of first frames looks at more than one picture: give an image network")
-	case n.Tiles() > 1 || f.Tiles() > 1:
-		return fmt.Errorf("networks of several control pictures take no network of first frames")
+	case f.Instances && !n.Instances || (n.Tiles() > 1 || f.Tiles() > 1) && n.InputNC != f.InputNC:
+		return fmt.Errorf("the network of first frames sees control pictures of %d channels, the video network of %d", f.Channels(), n.Channels())
 	case n.Labels != f.Labels:
 		return fmt.Errorf("the network of first frames knows %d labels, the video network %d", f.Labels, n.Labels)
 	}
@@ -37,7 +37,7 @@ func firstFits(net, first Network) error {
 // still runs an image network, frame by frame.
 type still struct {
 	exe  engine.Executable
-	in   engine.Buffer
+	in   []engine.Buffer // the tiles of a control picture
 	rest []engine.Buffer // features, in the middle of their range
 	out  [2]int          // numbers of the outputs: the frame in numbers and as a picture
 }
@@ -65,8 +65,15 @@ func newStill(dev engine.Device, m *Model, h, w int, precision engine.Precision)
 			s.close()
 		}
 	}()
-	if s.in, err = dev.Alloc(tensor.Shape{1, h, w, 3}, engine.U8); err != nil {
-		return nil, err
+	for tile := range m.First.Needs().Tiles() {
+		in, err := dev.Alloc(tensor.Shape{1, h, w, 3}, engine.U8)
+		if err != nil {
+			return nil, err
+		}
+		s.in = append(s.in, in)
+		if err := s.exe.Bind(at("label0", tile), in); err != nil {
+			return nil, err
+		}
 	}
 	if v := p.Find("features"); v >= 0 {
 		val := p.Values[v]
@@ -82,14 +89,18 @@ func newStill(dev engine.Device, m *Model, h, w int, precision engine.Precision)
 			return nil, err
 		}
 	}
-	return s, s.exe.Bind("label0", s.in)
+	return s, nil
 }
 
 // run fills dst with the picture, and img, which may be padded to another size,
-// with its numbers before they were rounded.
+// with its numbers before they were rounded. It sees the first pictures of a control
+// frame, as many as it wants.
 func (s *still) run(src, dst *video.Frame, img op.Tensor) error {
-	if err := s.in.Write(src.Pix); err != nil {
-		return err
+	for tile, in := range s.in {
+		size := len(dst.Pix)
+		if err := in.Write(src.Pix[tile*size:][:size]); err != nil {
+			return err
+		}
 	}
 	if err := s.exe.Run(); err != nil {
 		return err
@@ -111,7 +122,7 @@ func (s *still) run(src, dst *video.Frame, img op.Tensor) error {
 // close frees everything and returns the first thing that went wrong.
 func (s *still) close() error {
 	err := s.exe.Close()
-	for _, b := range append(s.rest, s.in) {
+	for _, b := range append(s.rest, s.in...) {
 		if b == nil {
 			continue
 		}

@@ -168,3 +168,57 @@ func TestFirstNetworkMustFit(t *testing.T) {
 		t.Errorf("a model without its weights: %v, %v", m, err)
 	}
 }
+
+// TestFirstFramesOfFaces: an image network of 15 channels sees the same planes as
+// the video network, which also sees instances below them, and makes what it makes
+// alone.
+func TestFirstFramesOfFaces(t *testing.T) {
+	net := models.Vid2Vid{InputNC: 15, NGF: 4, Downs: 1, Blocks: 1, Frames: 3, Norm: "batch", Edges: true, Instances: true}
+	global := func(inputs int) string {
+		return random(t, "pix2pixHD_global", &models.Global{InputNC: inputs, OutputNC: 3, NGF: 2, Downs: 1, Blocks: 1, Norm: "instance"}, false)
+	}
+	path, alone := tiny(t, net, false), global(15)
+	both := filepath.Join(t.TempDir(), "both.safetensors")
+	joinFirst(t, both, path, alone)
+	const w, h = 12, 8
+	whole := control(w, 6*h, 3)
+	planes := &video.Frame{W: w, H: 5 * h, Pix: whole.Pix[:3*w*5*h]}
+	frame := func(d engine.Device, path string, src *video.Frame) *video.Frame {
+		m, err := models.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		r := models.NewRunner(d, m, models.RunOptions{})
+		defer r.Close()
+		dst := video.NewFrame(w, h)
+		if _, _, err := r.Start(t.Context(), video.Info{Width: src.W, Height: src.H}); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Generate(t.Context(), src, dst); err != nil {
+			t.Fatal(err)
+		}
+		return dst
+	}
+	for _, d := range open(t) {
+		if got, want := frame(d, both, whole), frame(d, alone, planes); string(got.Pix) != string(want.Pix) {
+			t.Errorf("%s: the first frame is not what the image network makes of the planes", d.Name())
+		}
+		if string(frame(d, path, whole).Pix) == string(frame(d, alone, planes).Pix) {
+			t.Errorf("%s: both networks make the same", d.Name())
+		}
+	}
+	m, err := models.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	f, err := models.Open(global(3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := models.WithFirst(both, m, f); err == nil || !strings.Contains(err.Error(), "3 channels, the video network of 16") {
+		t.Errorf("three channels for fifteen are refused by %v", err)
+	}
+}

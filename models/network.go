@@ -59,7 +59,10 @@ type Needs struct {
 	Luma     bool   // control pictures have one channel, not three
 	Labels   int    // above 0: control pictures are index pictures of so many labels
 	Edges    bool   // one more channel a control picture: its boundaries
-	Features int    // channels of Inputs.Features
+	// Instances says that they are those of a picture of instances, as
+	// labelmap.Pack writes them: the last picture of a control frame.
+	Instances bool
+	Features  int // channels of Inputs.Features
 }
 
 // Channels is the number of channels of one control picture.
@@ -80,10 +83,14 @@ const faceChannels = 15
 
 // Tiles is of how many pictures of three channels a control picture consists:
 // they lie below one another in a control frame, as two in that of a pose (6
-// channels: DensePose and OpenPose), five in that of a face (15).
+// channels: DensePose and OpenPose), five in that of a face (15), and below them
+// where there is one that of instances.
 func (n Needs) Tiles() int {
-	if n.Labels > 0 {
+	switch {
+	case n.Labels > 0:
 		return 1
+	case n.Instances:
+		return max(1, n.InputNC/3) + 1
 	}
 	return max(1, n.InputNC/3)
 }

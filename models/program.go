@@ -87,7 +87,7 @@ func (n Needs) pictures() error {
 		return fmt.Errorf("the network is no generator but a kind of %s: it makes no frames", n.Role)
 	case n.Labels == 0 && n.InputNC != 1 && n.InputNC%3 != 0:
 		return fmt.Errorf("the network wants control pictures of %d channels; clips have 3 each, or 1 by their luminance, or with label_nc are index pictures", n.InputNC)
-	case n.Edges && n.Tiles() > 1:
+	case n.Edges && n.Tiles() > 1 && !n.Instances:
 		return fmt.Errorf("the network wants the boundaries of control pictures of %d channels; clips have those of 3", n.InputNC)
 	case n.OutputNC != 1 && n.OutputNC != 3:
 		return fmt.Errorf("the network makes pictures of %d channels; clips have 3, or 1 for grey", n.OutputNC)
@@ -100,19 +100,9 @@ func (n Needs) inputs(b *nn.Builder, r row, batch, h, w int) Inputs {
 	ph, pw := n.Pad(h, w)
 	var labels []*G.Node
 	for i := range n.Window {
-		name := fmt.Sprintf("label%d", i)
-		x := b.InputBytes(r.of(name), batch, h, w, 3)
-		if n.Labels > 0 {
-			labels = append(labels, b.OneHot(x, n.Labels, ph, pw))
-		} else {
-			labels = append(labels, n.picture(b, x, ph, pw))
-		}
-		for tile := 1; tile < n.Tiles(); tile++ {
-			labels = append(labels, n.picture(b, b.InputBytes(r.of(at(name, tile)), batch, h, w, 3), ph, pw))
-		}
-		if n.Edges {
-			labels = append(labels, b.Edges(x, ph, pw))
-		}
+		labels = append(labels, n.Control(b, ph, pw, func(tile int) *G.Node {
+			return b.InputBytes(r.of(at(fmt.Sprintf("label%d", i), tile)), batch, h, w, 3)
+		})...)
 	}
 	in := Inputs{Labels: concat(b, labels)}
 	for level := range n.Scales {
@@ -130,6 +120,28 @@ func (n Needs) inputs(b *nn.Builder, r row, batch, h, w int) Inputs {
 		in.Features = b.Input(r.of("features"), batch, n.Features, ph, pw)
 	}
 	return in
+}
+
+// Control makes the channels of one control picture, (N,C,h,w) each, Channels of
+// them in all, of its Tiles uint8 pictures (N,H,W,3).
+func (n Needs) Control(b *nn.Builder, h, w int, tile func(k int) *G.Node) (all []*G.Node) {
+	last := n.Tiles() - 1
+	bytes := tile(0)
+	switch {
+	case n.Labels > 0:
+		all = append(all, b.OneHot(bytes, n.Labels, h, w))
+	default:
+		all = append(all, n.picture(b, bytes, h, w))
+	}
+	for k := 1; k <= last; k++ {
+		if bytes = tile(k); k < last || !n.Instances {
+			all = append(all, n.picture(b, bytes, h, w))
+		}
+	}
+	if n.Edges {
+		all = append(all, b.Edges(bytes, h, w))
+	}
+	return all
 }
 
 // picture is one of a control picture's.

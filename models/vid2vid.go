@@ -30,6 +30,7 @@ type Vid2Vid struct {
 	FGLabels    []int  `json:"fg_labels,omitempty" toml:"fg_labels,omitempty"`               // what the foreground is; none is 26, the cars of Cityscapes
 	LabelNC     int    `json:"label_nc,omitempty" toml:"label_nc,omitempty"`                 // above 0: control pictures are index pictures of so many labels
 	Edges       bool   `json:"use_instance,omitempty" toml:"use_instance,omitempty"`         // one more channel a control picture: its boundaries
+	Instances   bool   `json:"inst,omitempty" toml:"inst,omitempty"`                         // they are those of a picture of instances, the last of a control frame; index pictures hold theirs already
 	Stats       string `json:"norm_stats,omitempty" toml:"norm_stats,omitempty"`             // frame: the frame's own statistics; running: stored ones
 }
 
@@ -64,6 +65,8 @@ func (v *Vid2Vid) Validate() error {
 		return fmt.Errorf("fg wants index pictures: give label_nc and fg_labels")
 	case v.FG && len(v.FGLabels) == 0 && v.LabelNC <= publishedFG:
 		return fmt.Errorf("fg wants fg_labels, of the labels 0 to %d", v.LabelNC-1)
+	case v.Instances && (!v.Edges || v.LabelNC > 0):
+		return fmt.Errorf("inst is for boundaries (use_instance) beside control pictures in colour; with label_nc index pictures hold their instances")
 	case v.NGF%even != 0:
 		return fmt.Errorf("ngf is %d; give a multiple of %d for %d spatial scales", v.NGF, even, v.scales())
 	}
@@ -77,7 +80,7 @@ func (v *Vid2Vid) Needs() Needs {
 	local := v.scales() - 1
 	stride := 1 << (v.Downs + local)
 	return Needs{Stride: stride, Least: max(2*stride, leastStem<<local), Window: v.Frames, Past: v.Frames - 1, Scales: v.scales(),
-		InputNC: v.InputNC, OutputNC: 3, Luma: v.InputNC == 1 && v.LabelNC == 0, Labels: v.LabelNC, Edges: v.Edges}
+		InputNC: v.InputNC, OutputNC: 3, Luma: v.InputNC == 1 && v.LabelNC == 0, Labels: v.LabelNC, Edges: v.Edges, Instances: v.Instances}
 }
 
 // leastStem is the smallest side whose border of three can be mirrored.

@@ -21,23 +21,29 @@ type clipFacts struct {
 	n     int    // pictures, the unreadable ones included
 	size  size   // of the first that can be read
 	names []string
-	index bool // pictures hold instances
+	role  string
 }
 
 // look reads one side of a clip; side 0 is that of control pictures. Only ctx
 // can fail it.
-func (s *audit) look(ctx context.Context, path string, side int, instances bool) (*clipFacts, error) {
-	f := &clipFacts{path: path, index: instances}
+func (s *audit) look(ctx context.Context, path string, side int, role string) (*clipFacts, error) {
+	f := &clipFacts{path: path, role: role}
 	var err error
-	if s.isDir(path) {
+	ending := s.pointed(f)
+	switch {
+	case ending != "":
+		err = s.lookAtPoints(ctx, f, ending)
+	case s.isDir(path):
 		err = s.lookAtStills(ctx, f, side)
-	} else {
+	default:
 		err = s.lookAtVideo(ctx, f, side)
 	}
 	if err != nil {
 		return f, err
 	}
 	switch {
+	case f.n == 0 && ending != "":
+		s.problem("%s holds no file *%s", path, ending)
 	case f.n == 0:
 		s.problem("%s holds no picture", path)
 	case f.n == 1 && side == 0: // the others are compared with it
@@ -107,7 +113,13 @@ func (s *audit) picture(f *clipFacts, path string, side int) {
 	if f.size.H != p.H || f.size.W != p.W {
 		s.problem("%s is %dx%d, the pictures before it are %s (height x width)", path, p.H, p.W, f.size.String())
 	}
-	if f.index {
+	if f.role == "densepose" {
+		if err := labelmap.DensePose(p, p); err != nil {
+			s.problem("%s: %v", path, err)
+		}
+		return
+	}
+	if f.role == "inst" {
 		if why := notIndex(full); why != nil {
 			s.problem("%s holds no instances: %v", path, why)
 		}

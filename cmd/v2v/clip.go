@@ -62,15 +62,16 @@ func (o *clipOptions) check() error {
 		return usage("--extract %q: give one of %s", o.extract, strings.Join(cvimg.Kinds, ", "))
 	}
 	given := 0
-	for _, on := range []bool{o.extract != "", o.pose.dir != "", o.face.dir != "", o.labels.wanted()} {
+	both := o.pose.dir != "" && o.labels.densepose
+	for _, on := range []bool{o.extract != "", o.pose.dir != "" && !both, o.face.dir != "", o.labels.wanted()} {
 		if on {
 			given++
 		}
 	}
 	if given > 1 {
-		return usage("--extract, --keypoints, --landmarks and labels exclude one another: give one")
+		return usage("--extract, --keypoints, --landmarks and labels exclude one another: give one, or --keypoints and --densepose")
 	}
-	if err := o.pose.check(); err != nil {
+	if err := errors.Join(o.pose.check(), o.face.check()); err != nil {
 		return err
 	}
 	return o.labels.check()
@@ -99,6 +100,13 @@ func (o *clipOptions) open(ctx context.Context, path string) (*clip, error) {
 		}
 		i.Height /= o.tiles.n
 	}
+	if o.face.crop {
+		square, err := o.face.square(path, i, o.alone)
+		if err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+		i.Width, i.Height = square.Dx(), square.Dy()
+	}
 	to := size{H: i.Height, W: i.Width}
 	if o.size != (size{}) {
 		to = o.size
@@ -118,6 +126,11 @@ func (o *clipOptions) open(ctx context.Context, path string) (*clip, error) {
 	}
 	if len(o.tiles.beside) > 0 {
 		if c.Reader, err = o.joined(ctx, c.Reader, to); err != nil {
+			return nil, err
+		}
+	}
+	if o.tiles.instances && o.labels.instances != "" {
+		if c.Reader, err = o.instanced(c.Reader, path, i, to); err != nil {
 			return nil, err
 		}
 	}

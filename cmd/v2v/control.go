@@ -20,7 +20,8 @@ const (
 	controlSide side = iota
 	realSide
 	partSide // which part of a face a pixel is of
-	mapsSide // all planes of a face
+	mapsSide // all planes of a face; what OpenPose has found, where controlSide shows DensePose's parts
+	iuvSide  // DensePose's picture as it wrote it, beside one of OpenPose
 	sides
 )
 
@@ -37,12 +38,24 @@ type control interface {
 	close() error
 }
 
+// bothPoses is the kind of control pictures that show DensePose's and OpenPose's.
+const bothPoses = "densepose and pose"
+
+// pointed is a control that draws points.
+type pointed interface {
+	// points are those of the picture that was made last, in its size, as their
+	// files have them.
+	points() []byte
+}
+
 // kind is how control pictures are made, as data sets and models note it;
 // empty where the clip holds them.
 func (o *clipOptions) kind() string {
 	switch {
 	case o.extract != "":
 		return o.extract
+	case o.pose.dir != "" && o.labels.densepose:
+		return bothPoses
 	case o.pose.dir != "":
 		return "pose"
 	case o.face.dir != "":
@@ -60,6 +73,8 @@ func (o *clipOptions) settings() string {
 	switch o.kind() {
 	case "pose":
 		return o.pose.settings()
+	case bothPoses:
+		return o.labels.settings() + " " + o.pose.settings()
 	case "face":
 		return o.face.settings()
 	case "labels", "densepose":
@@ -88,12 +103,12 @@ func (o *clipOptions) notes() []string {
 // of a batch: settings, and the names, sizes and times of files. Empty where
 // there is nothing.
 func (o *clipOptions) beside() (string, error) {
-	if o.settings() == "" {
+	if o.settings() == "" && o.labels.instances == "" {
 		return "", nil
 	}
 	h := sha256.New()
 	fmt.Fprintln(h, o.kind(), o.settings())
-	for _, root := range []string{o.pose.dir, o.face.dir, o.labels.palette} {
+	for _, root := range []string{o.pose.dir, o.face.dir, o.labels.palette, o.labels.instances} {
 		if root == "" {
 			continue
 		}
@@ -122,8 +137,12 @@ func (o *clipOptions) control(path string, info video.Info, alone bool) (control
 		return o.pose.control(path, info, alone)
 	case "face":
 		return o.face.control(path, info, alone)
+	case bothPoses:
+		dense, wrong := o.labels.control(path, info, alone)
+		drawn, more := o.pose.control(path, info, alone)
+		return &bothControl{dense, drawn}, append(wrong, more...)
 	case "labels", "densepose":
-		return o.labels.control(path, info)
+		return o.labels.control(path, info, alone)
 	}
 	return &extractControl{o: o, path: path}, nil
 }
@@ -142,19 +161,63 @@ func (o *clipOptions) controlled(ctx context.Context, r video.Reader, path strin
 	if err := c.begin(ctx); err != nil {
 		return nil, errors.Join(err, c.close(), r.Close())
 	}
-	shown, tiles := controlSide, 1
-	if o.kind() == "face" && o.tiles.n == facePictures {
-		shown, tiles = mapsSide, facePictures
-	}
-	s := newStage(r, to.W, to.H*tiles, func(dst, src *video.Frame) error {
+	shown := o.shown()
+	s := newStage(r, to.W, to.H*len(shown), func(dst, src *video.Frame) error {
 		p, err := c.next(ctx, src, to)
 		if err == nil {
-			copy(dst.Pix, p[shown].Pix)
+			stack(dst, p, shown)
 		}
 		return err
 	})
 	s.close = c.close
 	return s, nil
+}
+
+// shown are the sides that a model sees of what is made, one below another. The
+// planes of a face are several pictures.
+func (o *clipOptions) shown() []side {
+	shown := []side{controlSide}
+	switch {
+	case o.kind() == bothPoses:
+		shown = append(shown, mapsSide)
+	case o.kind() == "face" && o.tiles.colors() == facePictures:
+		shown = nil
+		for range facePictures {
+			shown = append(shown, mapsSide)
+		}
+	}
+	if o.kind() == "face" && o.tiles.instances {
+		shown = append(shown, partSide)
+	}
+	return shown
+}
+
+// stack puts pictures below one another.
+func stack(dst *video.Frame, p pictures, shown []side) {
+	pix := dst.Pix[:0]
+	for i, s := range shown {
+		if i == 0 || s != shown[i-1] {
+			pix = append(pix, p[s].Pix...)
+		}
+	}
+}
+
+// bothControl makes DensePose's pictures and draws what OpenPose has found.
+type bothControl struct{ dense, drawn control }
+
+func (c *bothControl) begin(ctx context.Context) error {
+	return errors.Join(c.dense.begin(ctx), c.drawn.begin(ctx))
+}
+
+func (c *bothControl) close() error { return errors.Join(c.dense.close(), c.drawn.close()) }
+
+func (c *bothControl) next(ctx context.Context, f *video.Frame, to size) (p pictures, err error) {
+	if p, err = c.dense.next(ctx, f, to); err != nil {
+		return p, err
+	}
+	drawn, err := c.drawn.next(ctx, f, to)
+	p[mapsSide] = drawn[controlSide]
+	return p, err
 }
 
 // fitted is a frame in a size: itself, or a new one.

@@ -221,7 +221,8 @@ func TestBesideKnowsWhatChanged(t *testing.T) {
 	if _, err := posed.beside(); exitCode(err) != 4 {
 		t.Errorf("a folder that is not there: %v", err)
 	}
-	if !reflect.DeepEqual(folders(), []string{"train_A", "train_B", "train_inst", "train_maps", "test_A", "test_B", "test_inst", "test_maps"}) {
+	if !reflect.DeepEqual(folders(), []string{"train_A", "train_B", "train_inst", "train_maps", "train_densepose", "train_openpose", "train_keypoints",
+		"test_A", "test_B", "test_inst", "test_maps", "test_densepose", "test_openpose", "test_keypoints"}) {
 		t.Errorf("folders of a data set are %v", folders())
 	}
 }

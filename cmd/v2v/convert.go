@@ -95,8 +95,16 @@ draws their looks by --style N, or takes them from a real clip (--style-from).`,
 
 // sees lets the clip be read as the model sees it.
 func (o *convertOptions) sees(m *machine) error {
-	o.clip.tiles.n = m.model.Net.Needs().Tiles()
-	return o.clip.tiles.check(o.clip.kind())
+	needs, l := m.model.Net.Needs(), &o.clip.labels
+	o.clip.tiles.n, o.clip.tiles.instances = needs.Tiles(), needs.Instances
+	if l.instances != "" && !needs.Edges {
+		return usage("--instances is for models that see boundaries (use_instance); this one does not")
+	}
+	if l.instances != "" && !needs.Instances {
+		l.packed = true
+		l.ids = l.ids || l.palette == ""
+	}
+	return o.clip.tiles.check(o.clip.kind(), l.instances != "")
 }
 
 // planned is the event that says what convert is about to do.

@@ -32,6 +32,9 @@ type prepared struct {
 	control control
 }
 
+// made is how many pairs of a part there are.
+func (c *prepared) made(p part) int { return [parts]int{c.Train, c.Test}[p] }
+
 func (c *prepared) count(p part) {
 	if p == trainPart {
 		c.Train++
@@ -71,14 +74,33 @@ const parts = 2
 // folder is where the pictures of a part and a side are, a folder below it for
 // each clip.
 func (p part) folder(s side) string {
-	return [parts]string{"train", "test"}[p] + "_" + [sides]string{"A", "B", "inst", "maps"}[s]
+	return p.name() + "_" + [sides]string{"A", "B", "inst", "maps", "densepose"}[s]
 }
 
-// folders are those of all parts and sides.
+// points is the folder of the points that pictures of a kind are drawn of, where
+// v2v train can draw them anew, and the ending of its files; empty where there are
+// none.
+func (p part) points(kind string) (folder, ending string) {
+	switch kind {
+	case "pose":
+		return p.name() + "_openpose", "_keypoints.json"
+	case "face":
+		return p.name() + "_keypoints", ".txt"
+	}
+	return "", ""
+}
+
+func (p part) name() string { return [parts]string{"train", "test"}[p] }
+
+// folders are those of all parts and sides, and of points.
 func folders() (names []string) {
 	for p := range part(parts) {
 		for s := range sides {
 			names = append(names, p.folder(s))
+		}
+		for _, kind := range []string{"pose", "face"} {
+			folder, _ := p.points(kind)
+			names = append(names, folder)
 		}
 	}
 	return names
@@ -101,7 +123,7 @@ func openDataset(dir string, o prepareOptions) (*dataset, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare: %w", err)
 	}
-	d := &dataset{dir: dir, lock: lock, recipe: recipe{Format: recipeFormat, Extract: o.clip.kind(), How: o.how(), Every: o.every, Holdout: o.holdout}}
+	d := &dataset{dir: dir, lock: lock, recipe: recipe{Format: recipeFormat, Extract: o.clip.kind(), How: o.clip.settings(), Every: o.every, Holdout: o.holdout}}
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		d.close()
 		return nil, fmt.Errorf("prepare: data folder %s: %w", dir, jobs.ErrLocked)
@@ -129,7 +151,7 @@ func (d *dataset) load(o prepareOptions) error {
 	if err := json.Unmarshal(b, &r); err != nil || r.Format != recipeFormat {
 		return fmt.Errorf("prepare: %s is not one that v2v wrote (%v): take another data folder", path, err)
 	}
-	if r.Extract != o.clip.kind() || r.How != o.how() || r.Every != o.every {
+	if r.Extract != o.clip.kind() || r.How != o.clip.settings() || r.Every != o.every {
 		return usage("%s was made with %s --every %d: give the same, or another folder", d.dir, r.made(), r.Every)
 	}
 	d.recipe.Clips, d.recipe.Unfinished = r.Clips, r.Unfinished
@@ -228,6 +250,16 @@ func (w *pairWriter) add(ctx context.Context, p part, all pictures) error {
 		}
 	}
 	return nil
+}
+
+// addPoints writes the points that picture n of a part was drawn of.
+func (w *pairWriter) addPoints(p part, n int, text []byte) error {
+	folder, ending := p.points(w.d.recipe.Extract)
+	dir := filepath.Join(w.dir, folder)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, fmt.Sprintf("%06d%s", n, ending)), text, 0o644)
 }
 
 // commit puts the finished folders in their places and then enters the clip

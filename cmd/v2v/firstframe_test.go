@@ -28,13 +28,13 @@ func cmdImage(ts *testscript.TestScript, neg bool, args []string) {
 	}))
 }
 
-// cmdSame demands that two pictures show the same: same FILE FILE.
+// cmdSame demands that two pictures show the same, or not: same FILE FILE.
 func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
 	a, err := video.ReadImage(ts.MkAbs(args[0]))
 	ts.Check(err)
 	b, err := video.ReadImage(ts.MkAbs(args[1]))
 	ts.Check(err)
-	if a.W != b.W || !bytes.Equal(a.Pix, b.Pix) {
-		ts.Fatalf("%s and %s show different pictures", args[0], args[1])
+	if same := a.W == b.W && bytes.Equal(a.Pix, b.Pix); same == neg {
+		ts.Fatalf("%s and %s show the same: %v", args[0], args[1], same)
 	}
 }

@@ -44,7 +44,7 @@ var ladder = map[string]string{
 	"models/engine/enginetest": "models/engine models/engine/ref models/op",
 	"models":                   "models/nn models/op models/engine models/weights flow video",
 	"models/published":         "models models/nn models/op models/engine models/weights flow video",
-	"models/train":             "models models/nn models/op models/engine models/weights flow video video/labelmap video/sheet",
+	"models/train":             "models models/nn models/op models/engine models/weights flow video video/labelmap video/pose video/sheet",
 	"cmd/v2v":                  "*",
 }
 

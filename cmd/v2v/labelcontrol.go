@@ -19,13 +19,18 @@ type labelOptions struct {
 	tolerance float64
 	ids       bool
 	densepose bool
-	labels    int // how many there are; 0 for any
+	headless  bool // with densepose: without the head
+	labels    int  // how many there are; 0 for any
+	instances string
+	packed    bool // instances are packed into the pictures of labels
 }
 
 func (o *labelOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.palette, "palette", "", "file of label colours, lines of id r g b name: turn a coloured clip into label ids")
 	f.Float64Var(&o.tolerance, "tolerance", 24, "with --palette: how far a pixel may be from the colour of its label, in levels")
 	f.BoolVar(&o.ids, "ids", false, "the pictures hold label ids; palette PNGs by their index")
+	f.StringVar(&o.instances, "instances", "", "folder of index PNGs of up to 16 bits, one a frame, or with one such folder a clip:\nwhich instance a pixel is of")
+	f.BoolVar(&o.headless, "remove-face-labels", false, "with --densepose: leave out the head")
 }
 
 func (o *labelOptions) wanted() bool { return o.palette != "" || o.ids || o.densepose }
@@ -40,6 +45,10 @@ func (o *labelOptions) check() error {
 	switch {
 	case given > 1:
 		return usage("--palette, --ids and --densepose exclude one another: give one")
+	case o.headless && !o.densepose:
+		return usage("--remove-face-labels goes with --densepose")
+	case o.instances != "" && o.densepose:
+		return usage("--instances goes with labels or pictures in colour, not with --densepose")
 	case o.palette != "" && !(o.tolerance > 0):
 		return usage("--tolerance %g: give a number above 0", o.tolerance)
 	case o.labels < 0 || o.labels > labelmap.MaxID+1:
@@ -62,18 +71,53 @@ func (o *labelOptions) read() (*labelmap.Palette, error) {
 }
 
 func (o *labelOptions) settings() string {
+	how := "--ids"
 	switch {
 	case o.densepose:
-		return "--densepose"
+		how = "--densepose"
 	case o.palette != "":
-		return fmt.Sprintf("--palette %s --tolerance %g", filepath.Base(o.palette), o.tolerance)
+		how = fmt.Sprintf("--palette %s --tolerance %g", filepath.Base(o.palette), o.tolerance)
 	}
-	return "--ids"
+	if o.instances != "" {
+		how += " --instances"
+	}
+	if o.headless {
+		how += " --remove-face-labels"
+	}
+	return how
 }
 
-// control makes label ids of a clip's frames.
-func (o *labelOptions) control(path string, info video.Info) (control, []string) {
-	return &labelControl{o: o, path: path, stills: stillNames(info)}, nil
+// control makes label ids of a clip's frames, with the instance maps beside it.
+func (o *labelOptions) control(path string, info video.Info, alone bool) (control, []string) {
+	c := &labelControl{o: o, path: path, stills: stillNames(info)}
+	if o.instances == "" || !o.packed {
+		return c, nil
+	}
+	var problems []string
+	c.instances, problems = o.maps(path, info, alone)
+	return c, problems
+}
+
+// maps finds the instance map of every frame of a clip.
+func (o *labelOptions) maps(path string, info video.Info, alone bool) (files, problems []string) {
+	pictures := "pictures"
+	if o.packed {
+		pictures = "labels"
+	}
+	find := companions{dir: o.instances, what: "instance map", ext: ".png", clip: path, info: info, alone: alone}
+	files, problems = find.find()
+	for _, file := range files {
+		if file == "" {
+			continue // reported
+		}
+		m, err := labelmap.ReadIndex(file)
+		if err != nil {
+			problems = append(problems, err.Error())
+		} else if m.W != info.Width || m.H != info.Height {
+			problems = append(problems, fmt.Sprintf("%s is %dx%d, the %s are %dx%d (height x width)", file, m.H, m.W, pictures, info.Height, info.Width))
+		}
+	}
+	return files, problems
 }
 
 type labelControl struct {
@@ -178,7 +222,11 @@ func (c *labelControl) read(ctx context.Context, n int, f *video.Frame) error {
 		_, err := c.colors.Convert(c.ids, f)
 		return err
 	case c.o.densepose:
-		return labelmap.DensePose(c.ids, f)
+		if err := labelmap.DensePose(c.ids, f); err != nil || !c.o.headless {
+			return err
+		}
+		labelmap.Behead(c.ids)
+		return nil
 	}
 	for i := 0; i < len(f.Pix); i += 3 {
 		if f.Pix[i] != f.Pix[i+1] || f.Pix[i] != f.Pix[i+2] {

@@ -4,17 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 
 	"github.com/spf13/pflag"
 
+	"github.com/v2v/v2v/jobs"
 	"github.com/v2v/v2v/video"
 	"github.com/v2v/v2v/video/cvimg"
+	"github.com/v2v/v2v/video/labelmap"
 	"github.com/v2v/v2v/video/pose"
 )
 
 // poseOptions say how people are drawn.
 type poseOptions struct {
 	dir        string
+	iuv        string // DensePose's pictures beside it
 	people     string
 	confidence float64
 	stroke     float64
@@ -43,7 +47,11 @@ func (o *poseOptions) check() error {
 
 // settings are what changes the pictures.
 func (o *poseOptions) settings() string {
-	return fmt.Sprintf("--people %s --confidence %g --stroke %g", o.people, o.confidence, o.stroke)
+	how := fmt.Sprintf("--people %s --confidence %g --stroke %g", o.people, o.confidence, o.stroke)
+	if o.iuv != "" {
+		how += " --densepose"
+	}
+	return how
 }
 
 func (o *poseOptions) draw() pose.Options {
@@ -70,15 +78,24 @@ func (o *poseOptions) control(path string, info video.Info, alone bool) (control
 			nobody++
 		}
 	}
-	return &poseControl{o: o, files: files, nobody: nobody}, problems
+	c := &poseControl{o: o, files: files, nobody: nobody}
+	if o.iuv != "" {
+		find = companions{dir: o.iuv, what: "DensePose picture", ext: ".png", clip: path, info: info, alone: alone}
+		var more []string
+		c.iuv, more = find.find()
+		problems = append(problems, more...)
+	}
+	return c, problems
 }
 
 type poseControl struct {
 	o      *poseOptions
 	files  []string
-	nobody int // files without people
+	iuv    []string // by frame; nil for none
+	nobody int      // files without people
 	n      int
 	follow pose.Follower
+	drawn  []pose.Person // the last, in the picture's size
 }
 
 func (c *poseControl) begin(context.Context) error { return nil }
@@ -102,23 +119,72 @@ func (c *poseControl) next(_ context.Context, f *video.Frame, to size) (p pictur
 	for i := range people {
 		people[i].Scale(f.W, f.H, to.W, to.H)
 	}
-	p[controlSide] = video.NewFrame(to.W, to.H)
+	p[controlSide], c.drawn = video.NewFrame(to.W, to.H), people
 	pose.Draw(p[controlSide], people, c.o.draw())
-	return p, nil
+	if c.iuv != nil {
+		p[iuvSide], err = densePicture(c.iuv[c.n-1], to)
+	}
+	return p, err
 }
+
+// densePicture reads a picture of DensePose in another size, and refuses one that is
+// none.
+func densePicture(path string, to size) (*video.Frame, error) {
+	f, err := video.ReadImage(path)
+	if err == nil {
+		err = labelmap.DensePose(video.NewFrame(f.W, f.H), f)
+	}
+	if err != nil {
+		return nil, withCode(jobs.ExitUnreadable, fmt.Errorf("%s: %w", path, err))
+	}
+	out := video.NewFrame(to.W, to.H)
+	labelmap.ResizeFrame(out, f)
+	return out, nil
+}
+
+func (c *poseControl) points() []byte { return pose.Format(c.drawn) }
 
 // faceOptions say how faces are drawn.
 type faceOptions struct {
 	dir        string
 	background bool
+	crop       bool
 }
 
 func (o *faceOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.dir, "landmarks", "", "folder of text files of 68 landmarks, or with one such folder a clip: draw faces")
 	f.BoolVar(&o.background, "background", false, "with --landmarks: add the edges of what is around the face")
+	f.BoolVar(&o.crop, "crop-face", false, "with --landmarks: see a square about the face of the clip's first frame alone")
 }
 
-func (o *faceOptions) settings() string { return fmt.Sprintf("--background=%v", o.background) }
+func (o *faceOptions) check() error {
+	if o.dir == "" && (o.background || o.crop) {
+		return usage("--background and --crop-face go with --landmarks")
+	}
+	return nil
+}
+
+func (o *faceOptions) settings() string {
+	how := fmt.Sprintf("--background=%v", o.background)
+	if o.crop {
+		how += " --crop-face"
+	}
+	return how
+}
+
+// square is what is seen of a clip alone.
+func (o *faceOptions) square(path string, info video.Info, alone bool) (image.Rectangle, error) {
+	find := companions{dir: o.dir, what: "landmark file", ext: ".txt", clip: path, info: info, alone: alone}
+	files, problems := find.find()
+	if len(problems) > 0 {
+		return image.Rectangle{}, withCode(jobs.ExitUnreadable, errors.New(problems[0]))
+	}
+	l, err := pose.ReadLandmarks(files[0])
+	if err != nil {
+		return image.Rectangle{}, withCode(jobs.ExitUnreadable, err)
+	}
+	return l.Square(info.Width, info.Height), nil
+}
 
 // control finds and reads every landmark file of a clip.
 func (o *faceOptions) control(path string, info video.Info, alone bool) (control, []string) {
@@ -141,7 +207,12 @@ type faceControl struct {
 	n     int
 	edges *cvimg.Extractor // nil without a background
 	own   *video.Frame
+	drawn *pose.Landmarks // the last, in the picture's size
+
+	square image.Rectangle // that is seen, where not all is; empty before the first frame
 }
+
+func (c *faceControl) points() []byte { return c.drawn.Text() }
 
 func (c *faceControl) begin(context.Context) (err error) {
 	if c.o.background {
@@ -166,7 +237,18 @@ func (c *faceControl) next(_ context.Context, f *video.Frame, to size) (p pictur
 		return p, err
 	}
 	c.n++
+	if c.o.crop {
+		if c.square.Empty() {
+			c.square = l.Square(f.W, f.H)
+		}
+		l.Shift(-float64(c.square.Min.X), -float64(c.square.Min.Y))
+		f = cropped(f, c.square)
+		if p[realSide], err = fitted(f, to); err != nil {
+			return p, err
+		}
+	}
 	l.Scale(f.W, f.H, to.W, to.H)
+	c.drawn = l
 	m, err := pose.FaceMaps(l, to.W, to.H)
 	if err != nil {
 		return p, err
@@ -176,6 +258,16 @@ func (c *faceControl) next(_ context.Context, f *video.Frame, to size) (p pictur
 	}
 	p[controlSide], p[partSide], p[mapsSide] = m.EdgeFrame(), m.PartFrame(), m.Packed()
 	return p, nil
+}
+
+// cropped is a part of a frame.
+func cropped(f *video.Frame, r image.Rectangle) *video.Frame {
+	out := video.NewFrame(r.Dx(), r.Dy())
+	out.PTS = f.PTS
+	for y := range out.H {
+		copy(out.Pix[3*y*out.W:], f.Pix[3*((r.Min.Y+y)*f.W+r.Min.X):][:3*out.W])
+	}
+	return out
 }
 
 // addBackground draws the edges of the frame where there is no face.
@@ -193,11 +285,6 @@ func (c *faceControl) addBackground(m *pose.Maps, f *video.Frame, to size) error
 	if err != nil {
 		return errors.Join(errors.New("edges around the face"), err)
 	}
-	edges := m.Plane(pose.EdgePlane)
-	for i, part := range m.Part {
-		if part == pose.NoPart {
-			edges[i] = max(edges[i], around.Pix[3*i])
-		}
-	}
+	m.AddBackground(around)
 	return nil
 }

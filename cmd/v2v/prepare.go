@@ -24,7 +24,6 @@ type prepareOptions struct {
 	every     int
 	overwrite bool
 	real      string // the clip of the real frames, where control pictures are from another
-	instances string // folder of instance maps
 	maps      bool   // keep all planes of faces
 }
 
@@ -64,15 +63,6 @@ func (o *prepareOptions) flags(f *pflag.FlagSet) {
 	f.BoolVar(&o.overwrite, "overwrite", false, "make clips again that are there")
 	o.clip.flags(f)
 	o.clip.sizeFlag(f)
-}
-
-// how is what changes the pictures beyond their kind.
-func (o *prepareOptions) how() string {
-	how := o.clip.settings()
-	if o.instances != "" {
-		how += " --instances"
-	}
-	return how
 }
 
 func (o *prepareOptions) check() error {
@@ -164,6 +154,11 @@ func (o *prepareOptions) look(ctx context.Context, inputs []string) ([]*prepared
 		i := c.Info()
 		c.Close() // nothing was read
 		p := &prepared{Name: stem(in), Source: in, Real: o.real, Frames: i.Frames(), Height: i.Height, Width: i.Width}
+		if o.clip.face.crop {
+			if square, err := o.clip.face.square(in, i, len(inputs) == 1); err == nil { // else reported below
+				p.Width, p.Height = square.Dx(), square.Dy()
+			}
+		}
 		if o.clip.size != (size{}) {
 			p.Height, p.Width = o.clip.size.H, o.clip.size.W
 		}
@@ -224,7 +219,7 @@ func (o *prepareOptions) make(ctx context.Context, d *dataset, c *prepared, tick
 		if !o.maps {
 			all[mapsSide] = nil
 		}
-		if !o.unpaired() {
+		if !o.unpaired() && all[realSide] == nil {
 			if all[realSide], err = fitted(f, to); err != nil {
 				return err
 			}
@@ -232,6 +227,11 @@ func (o *prepareOptions) make(ctx context.Context, d *dataset, c *prepared, tick
 		part := trainPart
 		if n >= first {
 			part = testPart
+		}
+		if of, ok := c.control.(pointed); ok {
+			if err := out.addPoints(part, c.made(part), of.points()); err != nil {
+				return err
+			}
 		}
 		c.count(part)
 		return out.add(ctx, part, all)

@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/v2v/v2v/video"
-	"github.com/v2v/v2v/video/labelmap"
 )
 
 func newPreparePose(a *app) *cobra.Command {
@@ -20,9 +19,13 @@ files) in OpenPose's colours, at the size of the pictures. DIR holds one JSON
 file a frame, as OpenPose writes them with --write_json, or a folder of such for
 each clip, called like the clip. Where the clip is a folder of pictures, files
 go by their names; otherwise by the number in theirs. A file without people
-gives a black picture; a missing one is an error, before any work.`,
+gives a black picture; a missing one is an error, before any work. What was drawn
+goes into train_openpose too, as JSON of the pictures' size, and DensePose's
+pictures (--densepose) into train_densepose: with dataset_mode=pose v2v train
+takes those, and draws anew for every sample.`,
 		Example: `  v2v prepare pose --keypoints json/ dance.mp4 -o data --size 256x256
-  v2v prepare pose --keypoints json/ *.mp4 -o data --people all`,
+  v2v prepare pose --keypoints json/ *.mp4 -o data --people all
+  v2v prepare pose --keypoints json/ --densepose iuv/ dance.mp4 -o data`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if o.clip.pose.dir == "" {
@@ -32,6 +35,7 @@ gives a black picture; a missing one is an error, before any work.`,
 		},
 	}
 	o.clip.pose.flags(c.Flags())
+	c.Flags().StringVar(&o.clip.pose.iuv, "densepose", "", "folder of DensePose's IUV pictures, PNGs, one a frame, or with one such folder a clip")
 	o.flags(c.Flags())
 	a.jsonFlag(c)
 	return c
@@ -46,7 +50,9 @@ func newPrepareFace(a *app) *cobra.Command {
 pictures, and the part of the face that each pixel is of (0 to 6) into
 train_inst. DIR holds one text file a frame, 68 lines of x,y, or a folder of
 such for each clip, called like the clip. With --maps, train_maps gets all 15
-planes of each frame: the curves, and how far away each of 14 curves is.`,
+planes of each frame: the curves, and how far away each of 14 curves is. The
+landmarks go into train_keypoints too, in the pictures' size: with
+dataset_mode=face v2v train draws all planes of them for every sample.`,
 		Example: `  v2v prepare face --landmarks points/ talk.mp4 -o data --size 256x256 --background`,
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -83,6 +89,7 @@ where instances do. Ids are never mixed by resizing.`,
 			if !o.clip.labels.wanted() {
 				return usage("give --palette FILE, --ids or --densepose")
 			}
+			o.clip.labels.packed = true
 			return runPrepare(c.Context(), a, o, args)
 		},
 	}
@@ -91,7 +98,6 @@ where instances do. Ids are never mixed by resizing.`,
 	f.BoolVar(&o.clip.labels.densepose, "densepose", false, "the pictures are DensePose's: part in blue, place in red and green")
 	f.IntVar(&o.clip.labels.labels, "label-nc", 0, "refuse ids from this number up")
 	f.StringVar(&o.real, "real", "", "clip of the real frames")
-	f.StringVar(&o.instances, "instances", "", "folder of index PNGs of up to 16 bits, one a frame: which instance a pixel is of")
 	o.flags(f)
 	a.jsonFlag(c)
 	return c
@@ -101,30 +107,11 @@ where instances do. Ids are never mixed by resizing.`,
 // pictures.
 func (o *prepareOptions) unpaired() bool { return o.clip.labels.wanted() && o.real == "" }
 
-// besides looks at what goes with a clip of labels: the real clip and the
-// instance maps.
+// besides looks at the real clip that goes with one of labels.
 func (o *prepareOptions) besides(ctx context.Context, p *prepared, info video.Info) (problems []string, err error) {
 	c, ok := p.control.(*labelControl)
 	if !ok {
 		return nil, nil
-	}
-	if o.instances != "" {
-		if o.clip.labels.densepose {
-			return nil, usage("--instances goes with labels, not with --densepose")
-		}
-		find := companions{dir: o.instances, what: "instance map", ext: ".png", clip: p.Source, info: info, alone: true}
-		c.instances, problems = find.find()
-		for _, path := range c.instances {
-			if path == "" {
-				continue // reported
-			}
-			m, err := labelmap.ReadIndex(path)
-			if err != nil {
-				problems = append(problems, err.Error())
-			} else if m.W != info.Width || m.H != info.Height {
-				problems = append(problems, fmt.Sprintf("%s is %dx%d, the labels are %dx%d (height x width)", path, m.H, m.W, info.Height, info.Width))
-			}
-		}
 	}
 	if o.real == "" {
 		return problems, nil

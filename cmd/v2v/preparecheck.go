@@ -31,7 +31,8 @@ func newPrepareCheck(a *app) *cobra.Command {
 the other layouts that v2v train takes) and reports all that is wrong with it, a
 line each: clips and pictures without a partner, unequal counts and sizes,
 pictures that cannot be read, empty clips and clips of one frame, numbers that
-sort wrongly, instance maps that are no index pictures, with --palette colours
+sort wrongly, instance maps that are no index pictures, keypoints, landmarks and
+DensePose's pictures that are none, with --palette colours
 that no label has, and with --label-nc ids that are out of range. Exit code 4
 says that there was something.`,
 		Example: `  v2v prepare check data
@@ -130,15 +131,39 @@ func (s *audit) problem(format string, args ...any) {
 	s.problems = append(s.problems, strings.NewReplacer("\n", "; ", "\r", "").Replace(fmt.Sprintf(format, args...)))
 }
 
-// dataLayouts are where v2v train looks for parts: control pictures and real
-// frames, and beside them what else there may be, frame for frame.
-var dataLayouts = [parts][][2]string{
-	trainPart: {{"train_A", "train_B"}, {"train/A", "train/B"}, {"A", "B"}},
-	testPart:  {{"test_A", "test_B"}, {"test/A", "test/B"}},
+// layouts are where v2v train looks for a part: control pictures, or what they are
+// drawn of, and last real frames. Where there is no A, vid2vid's poses and faces
+// are looked for.
+func (s *audit) layouts(p part) (all [][]string) {
+	for _, sep := range []string{"_", "/"} {
+		at := p.name() + sep
+		if all = append(all, []string{at + "A", at + "B"}); s.isDir(at + "A") {
+			continue
+		}
+		var sides []string
+		for _, name := range []string{"densepose", "openpose", "keypoints"} {
+			if s.isDir(at + name) {
+				sides = append(sides, at+name)
+			}
+		}
+		if img := at + "img"; len(sides) > 0 {
+			if !s.isDir(img) && s.isDir(at+"B") {
+				img = at + "B"
+			}
+			all[len(all)-1] = append(sides, img)
+		}
+	}
+	if p == trainPart {
+		all = append(all, []string{"A", "B"})
+	}
+	return all
 }
 
-// besideNames take the place of A.
-var besideNames = []string{"inst", "maps"}
+// besideNames take the place of A: what else there may be, frame for frame.
+var besideNames = []string{"inst", "maps", "densepose", "openpose", "keypoints"}
+
+// role is what a folder is for: the last word of its name.
+func role(folder string) string { return folder[strings.LastIndexAny(folder, "_/")+1:] }
 
 func (s *audit) isDir(rel string) bool {
 	fi, err := os.Stat(filepath.Join(s.dir, rel))
@@ -149,9 +174,9 @@ func (s *audit) all(ctx context.Context) error {
 	s.sizes = map[size]string{}
 	s.recipe()
 	for p := range part(parts) {
-		var there [][2]string
-		for _, l := range dataLayouts[p] {
-			if s.isDir(l[0]) || s.isDir(l[1]) {
+		var there [][]string
+		for _, l := range s.layouts(p) {
+			if slices.ContainsFunc(l, s.isDir) {
 				there = append(there, l)
 			}
 		}
@@ -203,17 +228,17 @@ func (s *audit) recipe() {
 	}
 }
 
-// part looks at the two folders of a part and at those beside them.
-func (s *audit) part(ctx context.Context, p part, l [2]string) error {
-	for i, folder := range l {
+// part looks at the folders of a part and at those beside them.
+func (s *audit) part(ctx context.Context, p part, l []string) error {
+	for _, folder := range l {
 		if !s.isDir(folder) {
-			s.problem("%s is not there, and %s is", folder, l[1-i])
+			s.problem("%s is not there, and %s is", folder, l[slices.IndexFunc(l, s.isDir)])
 			return nil
 		}
 	}
-	folders := slices.Clone(l[:])
+	folders, last := slices.Clone(l), len(l)-1
 	for _, name := range besideNames {
-		if folder := strings.TrimSuffix(l[0], "A") + name; s.isDir(folder) {
+		if folder := strings.TrimSuffix(l[0], role(l[0])) + name; s.isDir(folder) && !slices.Contains(folders, folder) {
 			folders = append(folders, folder)
 		}
 	}
@@ -233,8 +258,8 @@ func (s *audit) part(ctx context.Context, p part, l [2]string) error {
 			}
 		}
 	}
-	if len(lists[0])+len(lists[1]) == 0 {
-		s.problem("%s and %s hold no clip", l[0], l[1])
+	if len(lists[0])+len(lists[last]) == 0 {
+		s.problem("%s and %s hold no clip", l[0], l[last])
 	}
 	for i, name := range slices.Sorted(maps.Keys(lists[0])) {
 		s.bar.set(i, len(lists[0]), name)
@@ -259,7 +284,7 @@ func (s *audit) clips(folder string) map[string]string {
 		case strings.HasPrefix(name, "."):
 			continue
 		case s.isDir(path):
-		case isStill(name):
+		case isStill(name) || role(folder) == "keypoints" || role(folder) == "openpose" && !isVideo(name):
 			loose++
 			continue
 		case !isVideo(name):
@@ -275,7 +300,11 @@ func (s *audit) clips(folder string) map[string]string {
 		clips[name] = path
 	}
 	if loose > 0 {
-		s.problem("%s holds %d loose pictures: put those of each clip into a folder of their own", folder, loose)
+		what := "pictures"
+		if role(folder) == "keypoints" || role(folder) == "openpose" {
+			what = "files"
+		}
+		s.problem("%s holds %d loose %s: put those of each clip into a folder of their own", folder, loose, what)
 	}
 	return clips
 }
@@ -289,20 +318,23 @@ func (s *audit) clip(ctx context.Context, p part, folders []string, lists []map[
 			continue // reported
 		}
 		var err error
-		instances := i > 1 && strings.HasSuffix(folders[i], "inst")
-		if facts[i], err = s.look(ctx, path, i, instances); err != nil {
+		if facts[i], err = s.look(ctx, path, i, role(folders[i])); err != nil {
 			return err
 		}
 		if i > 0 {
-			s.compare(facts[0], facts[i], filepath.Base(folders[i]) != "maps" && !strings.HasSuffix(folders[i], "_maps"))
+			s.compare(facts[0], facts[i], role(folders[i]) != "maps")
 		}
 	}
 	s.parts[p].Clips++
 	s.parts[p].Frames += facts[0].n
-	if facts[0].n > 0 {
-		if _, ok := s.sizes[facts[0].size]; !ok {
-			s.sizes[facts[0].size] = facts[0].path
+	for _, f := range facts { // of points nobody knows how large their pictures are
+		if f == nil || f.n == 0 || f.size == (size{}) {
+			continue
 		}
+		if _, ok := s.sizes[f.size]; !ok {
+			s.sizes[f.size] = f.path
+		}
+		break
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -56,10 +57,19 @@ func TestManyChannels(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	parts := &models.Vid2Vid{InputNC: 15, NGF: 2, Downs: 1, Blocks: 1, Frames: 2, Norm: "instance", Edges: true, Instances: true}
+	maps := &models.Vid2Vid{InputNC: 3, NGF: 2, Downs: 1, Blocks: 1, Frames: 2, Norm: "instance", Edges: true, Instances: true}
+	if err := errors.Join(randomModel("parts.safetensors", "vid2vid", parts), randomModel("maps.safetensors", "vid2vid", maps),
+		randomModel("both.safetensors", "resnet", &models.ResNet{InputNC: 6, OutputNC: 3, NGF: 2, Norm: "batch"})); err != nil {
+		t.Fatal(err)
+	}
 	writeTiles(t)
 	for name, args := range map[string][2]string{
-		"pose": {"--densepose iuv --beside drawn", "--stacked poses"},
-		"face": {"--landmarks points drawn", "--stacked faces"},
+		"both":  {"--densepose iuv --keypoints keys", "--stacked boths"},
+		"parts": {"--landmarks points drawn", "--stacked parts"},
+		"maps":  {"--instances inst drawn", "--stacked maps"},
+		"pose":  {"--densepose iuv --beside drawn", "--stacked poses"},
+		"face":  {"--landmarks points drawn", "--stacked faces"},
 	} {
 		var made [2][]*video.Frame
 		for i, way := range args {
@@ -106,10 +116,52 @@ func writeTiles(t *testing.T) {
 		copy(f.Pix[len(own.Pix):], drawn(n).Pix)
 		return f
 	})
-	if err := os.Mkdir("points", 0o755); err != nil {
-		t.Fatal(err)
+	for _, dir := range []string{"points", "keys"} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
-	writeClip(t, "faces", func(n int) *video.Frame {
+	writeClip(t, "boths", func(n int) *video.Frame {
+		if err := os.WriteFile(fmt.Sprintf("keys/%03d.json", n), walker(n), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		people, err := pose.Parse(walker(n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		own, drawn := video.NewFrame(tileW, tileH), video.NewFrame(tileW, tileH)
+		if err := labelmap.DensePose(own, iuv(n)); err != nil {
+			t.Fatal(err)
+		}
+		pose.Draw(drawn, people[1:], pose.Options{})
+		return below(own, drawn)
+	})
+	writeClip(t, "inst", func(n int) *video.Frame { return inst(n, 0) })
+	writeClip(t, "maps", func(n int) *video.Frame { return below(drawn(n), inst(n, 2)) })
+	writeTileFaces(t)
+}
+
+// below is a picture with another below it.
+func below(above, f *video.Frame) *video.Frame {
+	return &video.Frame{W: f.W, H: above.H + f.H, Pix: append(slices.Clone(above.Pix), f.Pix...)}
+}
+
+// inst is a map of instances in grey, or from another channel on: an instance's
+// number lies in green and blue, as labelmap.Pack writes it.
+func inst(n, channel int) *video.Frame {
+	f := video.NewFrame(tileW, tileH)
+	for i := range tileW * tileH {
+		for c := channel; i%tileW > 10+n && c < 3; c++ {
+			f.Pix[3*i+c] = 7
+		}
+	}
+	return f
+}
+
+// writeTileFaces makes landmarks, and clips of what is drawn of them.
+func writeTileFaces(t *testing.T) {
+	t.Helper()
+	planes := func(n int) *pose.Maps {
 		path := fmt.Sprintf("points/%03d.txt", n)
 		if err := os.WriteFile(path, []byte(landmarks(n)), 0o644); err != nil {
 			t.Fatal(err)
@@ -122,8 +174,10 @@ func writeTiles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return m.Packed()
-	})
+		return m
+	}
+	writeClip(t, "faces", func(n int) *video.Frame { return planes(n).Packed() })
+	writeClip(t, "parts", func(n int) *video.Frame { return below(planes(n).Packed(), planes(n).PartFrame()) })
 }
 
 // converted are the frames that convert makes.

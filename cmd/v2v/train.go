@@ -47,7 +47,7 @@ train_B, or A and B, that hold a folder of pictures or a video for each clip.
 RUN gets the configuration, checkpoints, metrics, samples, and model.safetensors.
 Ctrl-C saves a checkpoint; --resume goes on where a run was stopped or killed.
 
-` + scheduleHelp + "\n\n" + pairHelp + "\n\n" + vggHelp + "\n\n" + pictureHelp,
+` + scheduleHelp + "\n" + datasetHelp + "\n\n" + pairHelp + "\n\n" + vggHelp + "\n\n" + pictureHelp,
 		Example: `  v2v train --data data --out run --steps 2000
   v2v train --data data --out run --resume
   v2v train --data data --out run --config recipe.toml --size 128x128
@@ -86,6 +86,7 @@ func (o *trainOptions) configure(changed func(string) bool) (trainConfig, error)
 	c := defaultTrain()
 	steps, l1 := c.Steps, c.Weights.L1
 	c.Steps, c.Weights.L1 = unsaid, unsaidL1
+	c.Generator.InputNC = 0
 	if err := o.read(&c); err != nil {
 		return c, err
 	}
@@ -110,6 +111,9 @@ func (o *trainOptions) configure(changed func(string) bool) (trainConfig, error)
 		c.VGG = o.vgg
 	}
 	settleL1(&c.Weights.L1, l1, c.Perceptual, true)
+	if c.Generator.InputNC == 0 {
+		c.Generator.InputNC = c.channels()
+	}
 	return c, c.check()
 }
 
@@ -191,7 +195,7 @@ func (s *session) read(ctx context.Context) error {
 	data := s.c.data()
 	data.Open = func(ctx context.Context, path string) (video.Reader, error) { return s.o.clip.plain(ctx, path) }
 	data.Progress = func(done, total int) { s.bar.set(done, total, "reading clips") }
-	if err := s.c.colors(&data); err != nil {
+	if err := errors.Join(s.c.colors(&data), s.dataset(&data)); err != nil {
 		return err
 	}
 	if s.c.motion() {
@@ -293,7 +297,10 @@ func sampleVideo(ctx context.Context, path string, w, h int) (video.Writer, erro
 // save writes the model file of a state of training.
 func (s *session) save(path string, state []train.State) error {
 	w, h := s.data.Size()
-	about := models.About{Size: (&size{h, w}).String(), Steps: s.steps, Seed: s.c.Seed, Extract: extractOf(s.o.data[0])}
+	about := models.About{Size: (&size{h, w}).String(), Steps: s.steps, Seed: s.c.Seed, Extract: s.c.DatasetTOML.kind()}
+	if about.Extract == "" {
+		about.Extract = extractOf(s.o.data[0])
+	}
 	g := s.c.Generator
 	for i := range state { // the weights' means go by the weights' names
 		state[i].Name = strings.TrimPrefix(state[i].Name, s.means)

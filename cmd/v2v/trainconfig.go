@@ -39,6 +39,7 @@ type trainConfig struct {
 	ScheduleTOML
 	ControlTOML
 	ScalingTOML
+	DatasetTOML
 	train.Vid2VidConfig
 }
 
@@ -145,6 +146,9 @@ func (c *trainConfig) check() error {
 		return usage("configuration: %w", err)
 	}
 	if err := c.checkScaling(); err != nil {
+		return err
+	}
+	if err := c.checkDataset(); err != nil {
 		return err
 	}
 	if err := c.ControlTOML.check(c.Generator.LabelNC); err != nil {

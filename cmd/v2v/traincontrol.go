@@ -33,6 +33,7 @@ func (c ControlTOML) check(labels int) error {
 func (c *trainConfig) beside(o *train.DataOptions) {
 	o.PartDrop, o.Central = c.PartDrop, c.Central
 	o.Instances = c.Generator.LabelNC > 0 && c.Generator.Edges
+	o.Beside = c.Generator.Instances
 }
 
 // colors turns coloured control pictures into label ids before anything else

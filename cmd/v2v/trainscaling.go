@@ -48,5 +48,5 @@ func (c *trainConfig) checkScaling() error {
 
 // numbers reports whether control pictures hold some, which no resizing may mix.
 func (c *trainConfig) numbers() bool {
-	return c.Generator.LabelNC > 0 || c.PartDrop > 0 || c.D.Face == "densepose"
+	return c.Generator.LabelNC > 0 || c.PartDrop > 0 || c.poses() || c.D.Face == "densepose"
 }

@@ -43,6 +43,7 @@ func (r *recogniser) vid2vid() (string, models.Network, error) {
 		return name, nil, err
 	}
 	v.InputNC, v.LabelNC, v.Edges = c.input, c.label, c.edges
+	v.Instances = c.edges && c.label == 0 && c.input > 3 // boundaries of several pictures are nobody's
 	r.foreground(v)
 	v.Stats = r.stats(v.Norm)
 	r.firstFrame()

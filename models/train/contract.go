@@ -9,7 +9,8 @@ import (
 )
 
 // Sample is one training sample: T consecutive frames of one clip, all of the
-// training size. A is what the network sees, B what it should make of it.
+// training size. A is what the network sees, B what it should make of it; the
+// pictures that a control picture consists of lie below one another in A.
 // Flow[t] is the measured backward flow from B[t] to B[t-1] and Visible[t] is
 // 1 where that flow holds and 0 where it is occluded, (H,W); both are nil at
 // t = 0 and throughout where the trainer does not want them.
@@ -22,7 +23,36 @@ type Sample struct {
 	Visible [][]float32
 	// Far is by a number of frames the flow from each to that many before.
 	Far map[int][]*flow.Field
+
+	instances bool // the last picture of A is one of instances
 }
+
+// Input is a picture of A[t] for a person to look at: of several all over one
+// another, but for that of instances, and of the planes of a face the curves.
+func (s *Sample) Input(t int) *video.Frame {
+	a, b := s.A[t], s.B[t]
+	if a.H == b.H {
+		return a
+	}
+	f, n := video.NewFrame(b.W, b.H), a.H/b.H
+	copy(f.Pix, a.Pix)
+	if n >= facePictures {
+		for i := 0; i < len(f.Pix); i += 3 {
+			f.Pix[i+1], f.Pix[i+2] = f.Pix[i], f.Pix[i]
+		}
+		return f
+	}
+	if s.instances {
+		n--
+	}
+	for i, v := range a.Pix[:n*len(f.Pix)] {
+		f.Pix[i%len(f.Pix)] = max(f.Pix[i%len(f.Pix)], v)
+	}
+	return f
+}
+
+// facePictures are those that 15 planes fill.
+const facePictures = 5
 
 // Loss is one term of a step's losses, in the order it is shown.
 type Loss struct {

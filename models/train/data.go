@@ -66,8 +66,12 @@ type DataOptions struct {
 	// or what is called train and test in it.
 	Alone bool
 	// Instances packs the instance maps of train_inst, where there are some,
-	// into the label pictures, as labelmap.Pack does.
-	Instances bool
+	// into the label pictures, as labelmap.Pack does. Beside says that they are a
+	// picture of their own, the last of a control picture; then there must be some.
+	Instances, Beside bool
+	// Pose and Face read vid2vid's data of poses and faces, in place of A.
+	Pose *PoseData
+	Face *FaceData
 	// PartDrop is how likely each part of the body is left out of the DensePose
 	// pictures of a training sample.
 	PartDrop float64
@@ -121,14 +125,17 @@ type Data struct {
 	flows store
 }
 
-// clip is one pair. Frame t of A is blob a+t, of B blob b+t of Data.frames.
+// clip is one pair. Frame t of A is blob a+t, of B blob b+t of Data.frames; where
+// there are layers control pictures consist of those.
 type clip struct {
 	name string
 	size image.Point
 	from image.Point // size before Scaling, where there is such
 	n    int
 	a, b int
-	flow map[[2]int]int // of {t, span}: blob of the motion from frame t to t-span in Data.flows, once measured
+
+	layers []layer
+	flow   map[[2]int]int // of {t, span}: blob of the motion from frame t to t-span in Data.flows, once measured
 }
 
 // Clips is the number of clips.
@@ -202,6 +209,7 @@ func (d *Data) describe() string {
 	if s := d.o.Scaling; s.on() {
 		flip += fmt.Sprintf(", %s of %d and %d", s.Mode, s.Load, s.Fine)
 	}
+	flip += d.o.Pose.describe() + d.o.Face.describe()
 	return fmt.Sprintf("%d clips, %d frames, samples of %s%s, %08x", d.Clips(), d.Frames(), dims(d.size), flip, h.Sum32())
 }
 
@@ -239,12 +247,9 @@ func (d *Data) sample(ctx context.Context, clips []*clip, i, seed uint64, frames
 		v = d.draw(r, c)
 		v.step, start = d.stride(r, c, start, frames)
 	}
-	s, err := d.cut(ctx, c, start, frames, v)
+	s, err := d.cut(ctx, c, start, frames, v, d.look(r))
 	if err != nil {
 		return nil, fmt.Errorf("draw sample %d: %w", i, err)
-	}
-	if d.o.PartDrop > 0 && d.o.Split == TrainSplit {
-		drop(r, d.o.PartDrop, s.A)
 	}
 	return s, nil
 }
@@ -254,15 +259,26 @@ func (d *Data) draw(r *rand.Rand, c *clip) view {
 	v := d.middle(c)
 	if d.o.Scaling.on() {
 		v = d.o.Scaling.view(r, c, d.size)
-		v.flip = r.IntN(2) == 1 && d.o.Flip
+		v.flip = r.IntN(2) == 1 && d.mirrors(c)
 		return v
 	}
 	x, y := r.IntN(c.size.X-d.size.X+1), r.IntN(c.size.Y-d.size.Y+1)
-	v.at, v.flip = image.Pt(x, y), r.IntN(2) == 1 && d.o.Flip
+	v.at, v.flip = image.Pt(x, y), r.IntN(2) == 1 && d.mirrors(c)
 	if d.o.Central {
 		v.at = central(r, c.size, d.size)
 	}
 	return v
+}
+
+// mirrors reports whether a clip may be shown mirrored. Pictures of poses may not,
+// for they tell left from right; what is drawn then tells it anew.
+func (d *Data) mirrors(c *clip) bool {
+	for _, of := range c.layers {
+		if _, ok := of.(pictures); ok && d.o.Pose != nil {
+			return false
+		}
+	}
+	return d.o.Flip
 }
 
 // Spread returns n samples spread evenly over the data, neither flipped nor
@@ -276,7 +292,7 @@ func (d *Data) Spread(ctx context.Context, n, frames int) ([]*Sample, error) {
 	samples := make([]*Sample, n)
 	for k := range samples {
 		c, start := window(d.clips, (2*k+1)*windows/(2*n), frames)
-		s, err := d.cut(ctx, c, start, frames, d.middle(c))
+		s, err := d.cut(ctx, c, start, frames, d.middle(c), d.look(nil))
 		if err != nil {
 			return nil, fmt.Errorf("spread samples: %w", err)
 		}
@@ -305,33 +321,29 @@ func window(clips []*clip, k, frames int) (*clip, int) {
 }
 
 // cut makes the sample that begins at frame start of a clip.
-func (d *Data) cut(ctx context.Context, c *clip, start, frames int, v view) (*Sample, error) {
+func (d *Data) cut(ctx context.Context, c *clip, start, frames int, v view, l look) (*Sample, error) {
 	s := &Sample{
-		Clip: c.name, Start: start,
+		Clip: c.name, Start: start, instances: d.o.Beside,
 		A: make([]*video.Frame, frames), B: make([]*video.Frame, frames),
 		Flow: make([]*flow.Field, frames), Visible: make([][]float32, frames),
 	}
-	var buf []byte
+	real := pictures{first: c.b}
+	layers := c.layers
+	if layers == nil {
+		layers = []layer{pictures{first: c.a, ids: d.o.Scaling.Ids, dense: true}}
+	}
+	l.view = v
 	for t := range frames {
 		at := start + t*v.step
-		for i, side := range []struct {
-			first int
-			to    []*video.Frame
-		}{{c.a, s.A}, {c.b, s.B}} {
-			pix, err := d.frames.get(side.first+at, buf)
-			if err != nil {
-				return nil, fmt.Errorf("clip %s frame %d: %w", c.name, at, err)
-			}
-			if d.frames.file != nil {
-				buf = pix
-			}
-			whole := &video.Frame{Pix: pix, W: c.size.X, H: c.size.Y}
-			if v.full != (image.Point{}) {
-				whole = d.o.Scaling.scaled(whole, v.full, i == 0 && d.o.Scaling.Ids)
-			}
-			side.to[t] = v.frame(whole.Pix, whole.W)
-			side.to[t].PTS = int64(at)
+		var err error
+		if s.B[t], err = real.picture(d, c, at, &l); err == nil {
+			l.real = s.B[t]
+			s.A[t], err = stacked(d, c, at, &l, layers)
 		}
+		if err != nil {
+			return nil, fmt.Errorf("clip %s frame %d: %w", c.name, at, err)
+		}
+		s.A[t].PTS, s.B[t].PTS = int64(at), int64(at)
 		if t == 0 || d.o.Flow == nil {
 			continue
 		}

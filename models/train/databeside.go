@@ -20,7 +20,7 @@ type changeFrame = func(*video.Frame) (*video.Frame, error)
 // pictures: train_inst beside train_A, with a folder of index PNGs for each
 // clip. Where there is no such folder it is change alone.
 func (l *dataLoader) packed(name, path string, change changeFrame) (packing changeFrame, maps int, err error) {
-	folder := strings.TrimSuffix(filepath.Dir(path), "A") + "inst"
+	folder := besideFolder(filepath.Dir(path), "inst")
 	if _, err := os.Stat(filepath.Join(l.dir, folder)); errors.Is(err, fs.ErrNotExist) {
 		return change, 0, nil
 	}
@@ -57,25 +57,36 @@ func (l *dataLoader) packed(name, path string, change changeFrame) (packing chan
 	}, len(files), nil
 }
 
-// drop leaves out parts of the body, the same in all frames of a sample whose
-// control pictures are labelmap.DensePose's: each with probability p.
-func drop(r *rand.Rand, p float64, frames []*video.Frame) {
-	var gone [256]bool // by the byte that stands for the part
+// besideFolder is the folder of something else beside a side's, as train_inst is
+// beside train_A.
+func besideFolder(side, what string) string {
+	return side[:strings.LastIndexAny(side, "_/")+1] + what
+}
+
+// drop draws which parts of the body are left out of DensePose's pictures, each
+// with probability p, and adds the bytes that stand for them to gone.
+func drop(r *rand.Rand, p float64, gone *[256]bool) {
 	for part := 1; part <= labelmap.BodyParts; part++ {
-		if r.Float64() >= p {
-			continue
-		}
-		for b := range gone {
-			if (b*labelmap.BodyParts+127)/255 == part {
-				gone[b] = true
-			}
+		if r.Float64() < p {
+			lose(part, gone)
 		}
 	}
-	for _, f := range frames {
-		for i := 0; i < len(f.Pix); i += 3 {
-			if gone[f.Pix[i+2]] {
-				f.Pix[i], f.Pix[i+1], f.Pix[i+2] = 0, 0, 0
-			}
+}
+
+// lose adds the bytes that stand for a part of the body.
+func lose(part int, gone *[256]bool) {
+	for b := range gone {
+		if labelmap.PartAt(byte(b)) == part {
+			gone[b] = true
+		}
+	}
+}
+
+// hide blackens what is gone in a picture that labelmap.DensePose has made.
+func hide(gone *[256]bool, f *video.Frame) {
+	for i := 0; i < len(f.Pix); i += 3 {
+		if gone[f.Pix[i+2]] {
+			f.Pix[i], f.Pix[i+1], f.Pix[i+2] = 0, 0, 0
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"image"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,12 +13,6 @@ import (
 
 	"github.com/v2v/v2v/video"
 )
-
-// layouts are the pairs of folders that may hold a part, below the data folder.
-var layouts = map[Split][][2]string{
-	TrainSplit: {{"train_A", "train_B"}, {"train/A", "train/B"}, {"A", "B"}},
-	TestSplit:  {{"test_A", "test_B"}, {"test/A", "test/B"}},
-}
 
 // OpenData reads the paired clips of one part of a data folder: train_A and
 // train_B, or A and B, with a folder of stills or a video file for each clip,
@@ -61,7 +54,7 @@ func (l *dataLoader) problem(format string, args ...any) {
 }
 
 func (l *dataLoader) load(ctx context.Context) error {
-	var sides [2]string
+	var sides []string
 	var err error
 	if l.d.o.Alone {
 		sides, err = l.alone()
@@ -71,27 +64,17 @@ func (l *dataLoader) load(ctx context.Context) error {
 	if err != nil || len(l.problems) > 0 {
 		return err
 	}
-	a, b := l.list(sides[0]), l.list(sides[1])
-	var names []string
-	for name := range a {
-		if _, ok := b[name]; ok {
-			names = append(names, name)
-		} else {
-			l.problem("%s has no partner in %s", a[name], sides[1])
-		}
+	lists := make([]map[string]string, len(sides))
+	for i, side := range sides {
+		lists[i] = l.list(side)
 	}
-	for name := range b {
-		if _, ok := a[name]; !ok {
-			l.problem("%s has no partner in %s", b[name], sides[0])
-		}
-	}
-	slices.Sort(names)
-	slices.Sort(l.problems)
-	if len(a)+len(b) == 0 && len(l.problems) == 0 {
-		l.problem("%s", l.void(sides))
-	}
+	names := l.partners(sides, lists)
 	for i, name := range names {
-		if err := l.pair(ctx, name, a[name], b[name]); err != nil {
+		paths := make([]string, len(sides))
+		for k := range sides {
+			paths[k] = lists[k][name]
+		}
+		if err := l.pair(ctx, name, paths); err != nil {
 			return err
 		}
 		if l.d.o.Progress != nil {
@@ -102,42 +85,28 @@ func (l *dataLoader) load(ctx context.Context) error {
 	return nil
 }
 
-// sides finds the two folders of the part, as paths below dir.
-func (l *dataLoader) sides() (found [2]string, err error) {
-	if fi, err := os.Stat(l.dir); errors.Is(err, fs.ErrNotExist) {
-		return found, fmt.Errorf("open data: there is no folder %s: v2v prepare makes one of a video", l.dir)
-	} else if err != nil {
-		return found, fmt.Errorf("open data: %w", err)
-	} else if !fi.IsDir() {
-		return found, fmt.Errorf("open data: %s is no folder", l.dir)
-	}
-	var there []string
-	for _, pair := range layouts[l.d.o.Split] {
-		n := 0
-		for _, side := range pair {
-			if fi, err := os.Stat(filepath.Join(l.dir, side)); err == nil && fi.IsDir() {
-				n++
+// partners are the names of the clips that every side has, in order; of the others
+// it notes what they lack.
+func (l *dataLoader) partners(sides []string, lists []map[string]string) (names []string) {
+	real, clips := len(sides)-1, 0
+	for i, list := range lists {
+		clips += len(list)
+		for name, path := range list {
+			lacking := slices.IndexFunc(lists, func(other map[string]string) bool { _, ok := other[name]; return !ok })
+			switch {
+			case lacking >= 0:
+				l.problem("%s has no partner in %s", path, sides[lacking])
+			case i == real:
+				names = append(names, name)
 			}
 		}
-		switch n {
-		case 1:
-			l.problem("of %s and %s only one is there", pair[0], pair[1])
-		case 2:
-			there = append(there, pair[0])
-			found = pair
-		}
 	}
-	switch {
-	case len(there) > 1:
-		l.problem("it has several layouts at once (%s): keep one", strings.Join(there, ", "))
-	case len(there) == 0 && len(l.problems) == 0:
-		var want []string
-		for _, pair := range layouts[l.d.o.Split] {
-			want = append(want, pair[0]+" and "+pair[1])
-		}
-		return found, fmt.Errorf("open data %s: %w: it wants folders %s, and has %s: v2v prepare makes them of a video", l.dir, ErrNoSplit, strings.Join(want, ", or "), l.content())
+	slices.Sort(names)
+	slices.Sort(l.problems)
+	if clips == 0 && len(l.problems) == 0 {
+		l.problem("%s", l.void(sides))
 	}
-	return found, nil
+	return names
 }
 
 // content names the first few things in the folder.
@@ -179,6 +148,10 @@ func (l *dataLoader) list(side string) map[string]string {
 			l.problem("%v", err)
 			continue
 		}
+		if !fi.IsDir() && l.drawn(side) {
+			l.problem("%s: give a folder for each clip, with a file of a frame each", path)
+			continue
+		}
 		if !fi.IsDir() {
 			if isPicture(name) && !l.d.o.Loose {
 				loose++
@@ -202,43 +175,37 @@ func isPicture(name string) bool {
 	return slices.Contains([]string{".png", ".jpg", ".jpeg"}, strings.ToLower(filepath.Ext(name)))
 }
 
-// pair reads both sides of a clip. Only ctx and the store can fail it; what is
-// wrong with the clip is noted.
-func (l *dataLoader) pair(ctx context.Context, name string, paths ...string) error {
-	c := &clip{name: name}
-	var first, count [2]int
-	var size, from [2]image.Point
-	for i, path := range paths {
-		first[i] = len(l.d.frames.blobs)
-		var bad, err error
-		maps := 0
-		change := l.d.o.Scaling.change(i, [2]changeFrame{l.d.o.A, l.d.o.B}[i], &from[i])
-		if i == 0 && l.d.o.Instances {
-			change, maps, bad = l.packed(name, path, change)
-		}
-		if bad == nil {
-			size[i], count[i], bad, err = l.side(ctx, filepath.Join(l.dir, path), change)
-		}
-		if err != nil {
-			return fmt.Errorf("open data: read %s: %w", path, err)
-		}
-		if bad != nil {
-			l.problem("%s: %v", path, bad)
-			count[i] = 0
-		} else if maps > count[i] {
-			l.problem("%s: %d instance maps for %d frames", path, maps, count[i])
+// pair reads all sides of a clip, the real frames last. Only ctx and the store can
+// fail it; what is wrong with the clip is noted.
+func (l *dataLoader) pair(ctx context.Context, name string, paths []string) error {
+	real := len(paths) - 1
+	p := &partner{l: l, c: &clip{name: name}, paths: paths}
+	for i := range paths {
+		if err := p.read(ctx, i); err != nil {
+			return fmt.Errorf("open data: read %s: %w", paths[i], err)
 		}
 	}
-	c.a, c.b, c.n, c.size, c.from = first[0], first[1], count[0], size[0], from[0]
-	if count[0] == 0 || count[1] == 0 {
+	if l.d.o.Beside && l.d.o.Face == nil {
+		if err := p.instances(); err != nil {
+			return fmt.Errorf("open data: read instances of %s: %w", name, err)
+		}
+	}
+	if p.bad {
 		return nil // noted already
 	}
-	if size[0] != size[1] {
-		l.problem("%s: frames of %s in %s, of %s in %s", name, dims(size[0]), paths[0], dims(size[1]), paths[1])
+	c, first := p.c, p.sides[0]
+	c.a, c.b, c.n, c.size, c.from = first.first, p.sides[real].first, first.n, first.size, p.sides[real].from
+	same := true
+	for i, s := range p.sides[1:] {
+		if s.size != c.size {
+			l.problem("%s: frames of %s in %s, of %s in %s", name, dims(c.size), paths[0], dims(s.size), paths[i+1])
+		}
+		if s.n != c.n {
+			same = false
+			l.problem("%s: %d frames in %s, %d in %s", name, c.n, paths[0], s.n, paths[i+1])
+		}
 	}
-	if count[0] != count[1] {
-		l.problem("%s: %d frames in %s, %d in %s", name, count[0], paths[0], count[1], paths[1])
-	} else if c.n < l.d.o.Frames {
+	if same && c.n < l.d.o.Frames {
 		l.problem("%s: %d frames, a sample takes %d", name, c.n, l.d.o.Frames)
 	}
 	l.d.clips = append(l.d.clips, c)

@@ -66,10 +66,10 @@ func (r *pictureReader) Next(context.Context) (*video.Frame, error) {
 const testFolder = "test"
 
 // alone finds the folder, or the file, that has both sides, as paths below dir.
-func (l *dataLoader) alone() ([2]string, error) {
+func (l *dataLoader) alone() ([]string, error) {
 	fi, err := os.Stat(l.dir)
 	if err != nil {
-		return [2]string{}, fmt.Errorf("open data: %w", err)
+		return nil, fmt.Errorf("open data: %w", err)
 	}
 	folder := func(name string) bool {
 		fi, err := os.Stat(filepath.Join(l.dir, name))
@@ -82,24 +82,24 @@ func (l *dataLoader) alone() ([2]string, error) {
 	switch {
 	case fi.IsDir() && folder(side):
 	case l.d.o.Split == TestSplit:
-		return [2]string{}, fmt.Errorf("open data %s: %w: it wants a folder %s", l.dir, ErrNoSplit, side)
+		return nil, fmt.Errorf("open data %s: %w: it wants a folder %s", l.dir, ErrNoSplit, side)
 	case !fi.IsDir():
 		l.dir, side = filepath.Dir(l.dir), filepath.Base(l.dir)
 	default:
 		side = "."
 	}
-	return [2]string{side, side}, nil
+	return []string{side, side}, nil
 }
 
 // void says that nothing was found.
-func (l *dataLoader) void(sides [2]string) string {
+func (l *dataLoader) void(sides []string) string {
 	switch {
 	case l.d.o.Alone:
 		return sides[0] + " holds no picture (.png, .jpg) and no video"
 	case l.d.o.Loose:
 		return sides[0] + " and " + sides[1] + " hold no picture (.png, .jpg), no folder of pictures and no video"
 	}
-	return sides[0] + " and " + sides[1] + " hold no clip"
+	return together(sides) + " hold no clip"
 }
 
 // HoldOut takes the end of every clip away from the data and returns it as

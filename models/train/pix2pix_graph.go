@@ -27,16 +27,7 @@ func (g pix2pixGraphs) start() *pictureGraph {
 // control is the control picture as the network sees it.
 func (g pix2pixGraphs) control(b *nn.Builder) *G.Node {
 	n, h, w := g.p.Net.Needs(), g.p.Height, g.p.Width
-	pix := b.InputBytes("control", g.p.Batch, h, w, 3)
-	var all []*G.Node
-	if n.Labels > 0 {
-		all = append(all, b.OneHot(pix, n.Labels, h, w))
-	} else {
-		all = append(all, b.FromBytes(pix, h, w, n.Luma))
-	}
-	if n.Edges {
-		all = append(all, b.Edges(pix, h, w))
-	}
+	all := n.Control(b, h, w, func(int) *G.Node { return b.InputBytes("control", g.p.Batch, h, w, 3) })
 	x := all[0]
 	if len(all) > 1 {
 		x = b.Concat(1, all...)

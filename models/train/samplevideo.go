@@ -50,7 +50,7 @@ func (r *run) writeVideo(ctx context.Context) (err error) {
 		}
 	}()
 	err = f.Film(ctx, s, func(t int, fake *video.Frame) error {
-		both := sheet.Grid([][]*video.Frame{{s.A[t], fake, s.B[t]}}, sheetGap)
+		both := sheet.Grid([][]*video.Frame{{s.Input(t), fake, s.B[t]}}, sheetGap)
 		if out == nil {
 			var err error
 			if out, err = r.o.Video(ctx, path, both.W, both.H); err != nil {

@@ -144,9 +144,9 @@ func (s Scaling) scaled(f *video.Frame, to image.Point, ids bool) *video.Frame {
 }
 
 // change is what becomes of the frames of a side when they are read, after
-// change: what is drawn for each sample anew leaves them as they are. from is
-// told what the frames measured.
-func (s Scaling) change(side int, change changeFrame, from *image.Point) changeFrame {
+// change: what is drawn for each sample anew leaves them as they are. Ids are not
+// mixed. from is told what the frames measured.
+func (s Scaling) change(ids bool, change changeFrame, from *image.Point) changeFrame {
 	if !s.on() {
 		return change
 	}
@@ -165,7 +165,7 @@ func (s Scaling) change(side int, change changeFrame, from *image.Point) changeF
 		if to.X == 0 || to.Y == 0 {
 			return nil, fmt.Errorf("frames of %s become %s: give a larger loadSize", dims(*from), dims(to))
 		}
-		return s.scaled(f, to, side == 0 && s.Ids), nil
+		return s.scaled(f, to, ids), nil
 	}
 }
 

@@ -49,19 +49,15 @@ func levelled(name string, level int) string {
 	return fmt.Sprintf("%s.%d", name, level)
 }
 
-// control makes a control picture's channels of its bytes.
-func (g vid2vidGraphs) control(b *nn.Builder, x *G.Node) *G.Node {
-	needs, h, w := g.c.Generator.Needs(), g.c.Height, g.c.Width
-	picture := func() *G.Node {
-		if needs.Labels > 0 {
-			return b.OneHot(x, needs.Labels, h, w)
-		}
-		return b.FromBytes(x, h, w, needs.Luma)
+// control are the channels of control picture i, (N,C,H,W).
+func (g vid2vidGraphs) control(b *nn.Builder, i int) *G.Node {
+	all := g.c.Generator.Needs().Control(b, g.c.Height, g.c.Width, func(tile int) *G.Node {
+		return b.InputBytes(levelled(fmt.Sprintf("label%d", i), tile), g.c.Batch, g.c.Height, g.c.Width, 3)
+	})
+	if len(all) == 1 {
+		return all[0]
 	}
-	if !needs.Edges {
-		return picture()
-	}
-	return b.Concat(1, picture(), b.Edges(x, h, w))
+	return b.Concat(1, all...)
 }
 
 // start begins a graph of a training step.

@@ -28,7 +28,7 @@ type Vid2Vid struct {
 	state   []State
 	in      map[string]engine.Buffer // inputs that are overwritten at every frame
 	flows   []flowInput              // those of them that are measured flow
-	labels  []engine.Buffer          // ring of control pictures
+	labels  []engine.Buffer          // ring of control pictures, the tiles of each one after another
 	fake    [][]engine.Buffer        // for each spatial scale, the finest first, a ring of made frames
 	real    []engine.Buffer          // ring of real ones
 	raw     [][]engine.Buffer        // of each frame of a chunk and scale what nobody remembers
@@ -173,10 +173,12 @@ func (v *Vid2Vid) chunk(t, n, done int) ([]Loss, error) {
 
 // point turns a program's window and past to the n frames from t on.
 func (v *Vid2Vid) point(s *step, t, n int) error {
-	needs, w, long := v.c.Generator.Needs(), len(v.labels), len(v.real)
+	needs, long := v.c.Generator.Needs(), len(v.real)
 	var errs []error
 	for i := range needs.Window + n - 1 {
-		errs = append(errs, s.bind(fmt.Sprintf("label%d", i), v.labels[max(0, t-needs.Window+1+i)%w]))
+		for tile, b := range v.control(max(0, t-needs.Window+1+i)) {
+			errs = append(errs, s.bind(levelled(fmt.Sprintf("label%d", i), tile), b))
+		}
 	}
 	for i := range needs.Past {
 		at := (t - needs.Past + i + long) % long
@@ -185,8 +187,8 @@ func (v *Vid2Vid) point(s *step, t, n int) error {
 			errs = append(errs, s.bind(levelled(fmt.Sprintf("prev%d", i), l), ring[at]))
 		}
 	}
-	for back := needs.Past + 1; back < long && back <= t; back++ {
-		at := (t - back) % long
+	for back := needs.Past + 1; back < long; back++ {
+		at := (t - back + long) % long // which is nothing yet, where the clip began later
 		errs = append(errs, s.bind(fmt.Sprintf("past%d", back), v.fake[0][at]), s.bind(fmt.Sprintf("realpast%d", back), v.real[at]))
 	}
 	return errors.Join(errs...)

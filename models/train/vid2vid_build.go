@@ -211,7 +211,7 @@ func (v *Vid2Vid) allocate() error {
 			v.in[nth(faceAt, j)], v.in[nth(faceSeen, j)] = get(floats(2), engine.F32), get(tensor.Shape{n, 1, side, side}, engine.F32)
 		}
 	}
-	for range needs.Window + chunk - 1 {
+	for range (needs.Window + chunk - 1) * needs.Tiles() {
 		v.labels = append(v.labels, get(bytes, engine.U8))
 	}
 	v.fake, v.raw = make([][]engine.Buffer, needs.Scales), make([][]engine.Buffer, chunk)

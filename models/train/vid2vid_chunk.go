@@ -60,7 +60,7 @@ func (g vid2vidGraphs) own(b *nn.Builder, j int) frame {
 	n, h, w := g.c.Batch, g.c.Height, g.c.Width
 	f := frame{at: j}
 	for i := range g.c.Generator.Needs().Window {
-		f.labels = append(f.labels, g.control(b, b.InputBytes(fmt.Sprintf("label%d", i+j), n, h, w, 3)))
+		f.labels = append(f.labels, g.control(b, i+j))
 	}
 	f.real = b.FromBytes(b.InputBytes(nth("real", j), n, h, w, 3), h, w, false)
 	f.flow, f.visible = b.Input(nth("flow", j), n, 2, h, w), b.Input(nth("visible", j), n, 1, h, w)

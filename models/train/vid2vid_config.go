@@ -114,8 +114,10 @@ func (c Vid2VidConfig) Validate() error {
 	switch {
 	case c.Generator.Stats == "running":
 		return fmt.Errorf("generator: norm_stats is running, but stored statistics are not trained; set norm_stats to frame")
-	case needs.Labels == 0 && needs.InputNC != 1 && needs.InputNC != 3:
-		return fmt.Errorf("generator: input_nc is %d, but control pictures have 3 channels, or 1 by their luminance; for label ids give label_nc", needs.InputNC)
+	case needs.Labels == 0 && needs.InputNC != 1 && needs.InputNC%3 != 0:
+		return fmt.Errorf("generator: input_nc is %d, but control pictures have 3 channels, or several such, or 1 by their luminance; for label ids give label_nc", needs.InputNC)
+	case needs.Edges && needs.Labels == 0 && needs.InputNC > 3 && !needs.Instances:
+		return fmt.Errorf("generator: use_instance: of %d channels nobody knows which show boundaries; give generator.inst and instance maps, or leave it out", needs.InputNC)
 	case c.Height < 1 || c.Width < 1 || c.Height%stride != 0 || c.Width%stride != 0:
 		return fmt.Errorf("training size %dx%d is no multiple of %d", c.Height, c.Width, stride)
 	case c.Height < needs.Least || c.Width < needs.Least:

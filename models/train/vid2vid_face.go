@@ -35,9 +35,6 @@ var neckLimb = [...][3]byte{{255, 0, 85}, {153, 0, 51}}
 
 const neckTolerance = 24
 
-// headPart is the first of DensePose's parts that are a head.
-const headPart = labelmap.BodyParts - 1
-
 // faceSide is the side of the square in pixels, as published.
 func (c Vid2VidConfig) faceSide() int {
 	side := c.D.FaceSize
@@ -93,7 +90,7 @@ func (d DConfig) isFace(p []byte) bool {
 	case faceOfLabels:
 		return slices.Contains(d.FaceLabels, int(p[0]))
 	case faceOfDensePose:
-		return (int(p[2])*labelmap.BodyParts+127)/255 >= headPart
+		return labelmap.PartAt(p[2]) >= labelmap.FirstHeadPart
 	}
 	for _, c := range neckLimb {
 		if near(p[0], c[0]) && near(p[1], c[1]) && near(p[2], c[2]) {
@@ -142,7 +139,7 @@ func (v *Vid2Vid) uploadFace(batch []*Sample, t, j int) error {
 	at, seen := make([]float32, len(batch)*2*size), make([]float32, len(batch)*side*side)
 	present := make([]bool, len(batch))
 	for i, s := range batch {
-		corner, found := v.c.D.findFace(s.A[t], side)
+		corner, found := v.c.D.findFace(v.faceTile(s.A[t]), side)
 		present[i] = found
 		if !found {
 			continue
@@ -156,6 +153,16 @@ func (v *Vid2Vid) uploadFace(batch []*Sample, t, j int) error {
 		return err
 	}
 	return v.in[nth(faceSeen, j)].Write(seen)
+}
+
+// faceTile is the picture that shows where faces are: of several OpenPose's is
+// the last but for instances, as published, DensePose's the first.
+func (v *Vid2Vid) faceTile(f *video.Frame) *video.Frame {
+	k, size := 0, 3*v.c.Height*v.c.Width
+	if v.c.D.Face == faceOfOpenPose {
+		k = max(0, v.c.Generator.InputNC/3-1)
+	}
+	return &video.Frame{W: v.c.Width, H: v.c.Height, Pix: f.Pix[k*size:][:size]}
 }
 
 func fill(xs []float32, x float32) {

@@ -91,18 +91,36 @@ func (v *Vid2Vid) rate(adam string, lr float64, beta1, beta2 float32, step int) 
 	return v.in[adam+".h"].Write([]float32{float32(lr * first), float32(second)})
 }
 
+// control are the buffers of control picture t, one for each of its tiles.
+func (v *Vid2Vid) control(t int) []engine.Buffer {
+	n := v.c.Generator.Needs().Tiles()
+	slot := t % (len(v.labels) / n)
+	return v.labels[slot*n:][:n]
+}
+
 // upload brings frame t of every sample to the device, for place j of a chunk.
 func (v *Vid2Vid) upload(batch []*Sample, t, j int) error {
-	size := v.c.Height * v.c.Width
-	a, b := make([]byte, 0, len(batch)*size*3), make([]byte, 0, len(batch)*size*3)
+	size, tiles := 3*v.c.Height*v.c.Width, v.c.Generator.Needs().Tiles()
+	real := make([]byte, 0, len(batch)*size)
 	for _, s := range batch {
-		if s.A[t].W != v.c.Width || s.A[t].H != v.c.Height {
-			return fmt.Errorf("frame is %dx%d, training runs at %dx%d", s.A[t].W, s.A[t].H, v.c.Width, v.c.Height)
+		a, b := s.A[t], s.B[t]
+		if a.W != v.c.Width || b.W != v.c.Width || b.H != v.c.Height {
+			return fmt.Errorf("frame is %dx%d, training runs at %dx%d", b.W, b.H, v.c.Width, v.c.Height)
 		}
-		a, b = append(a, s.A[t].Pix...), append(b, s.B[t].Pix...)
+		if a.H != v.c.Height*tiles {
+			return fmt.Errorf("the control picture is %dx%d: the generator sees %d of %dx%d below one another", a.W, a.H, tiles, v.c.Width, v.c.Height)
+		}
+		real = append(real, b.Pix...)
 	}
-	err := errors.Join(v.labels[t%len(v.labels)].Write(a), v.in[nth("real", j)].Write(b), v.uploadFace(batch, t, j))
-	if err != nil || t == 0 || !v.motion {
+	errs := []error{v.in[nth("real", j)].Write(real), v.uploadFace(batch, t, j)}
+	for tile, to := range v.control(t) {
+		pix := make([]byte, 0, len(batch)*size)
+		for _, s := range batch {
+			pix = append(pix, s.A[t].Pix[tile*size:][:size]...)
+		}
+		errs = append(errs, to.Write(pix))
+	}
+	if err := errors.Join(errs...); err != nil || t == 0 || !v.motion {
 		return err
 	}
 	return v.uploadFlow(batch, t, j)

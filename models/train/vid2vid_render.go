@@ -85,7 +85,7 @@ func (v *Vid2Vid) Render(ctx context.Context, s *Sample) ([]Picture, error) {
 	if err != nil {
 		return nil, err
 	}
-	pictures := []Picture{{"input", s.A[last]}, {"fake", fake}, {"real", s.B[last]}}
+	pictures := []Picture{{"input", s.Input(last)}, {"fake", fake}, {"real", s.B[last]}}
 	if v.render.prog.Find("mask") < 0 || last == 0 {
 		return pictures, nil
 	}

@@ -47,7 +47,8 @@ func TestTimeScales(t *testing.T) {
 func TestVid2VidRefusals(t *testing.T) {
 	for want, change := range map[string]func(*Vid2VidConfig){
 		"norm_stats is running": func(c *Vid2VidConfig) { c.Generator.Stats = "running" },
-		"input_nc is 6":         func(c *Vid2VidConfig) { c.Generator.InputNC = 6 },
+		"input_nc is 5":         func(c *Vid2VidConfig) { c.Generator.InputNC = 5 },
+		"nobody knows":          func(c *Vid2VidConfig) { c.Generator.InputNC, c.Generator.Edges = 6, true },
 		"loss is":               func(c *Vid2VidConfig) { c.Loss = "wgan" },
 		"fix_global is 5":       func(c *Vid2VidConfig) { c.FixGlobal = 5 },
 		"n_scales_temporal is":  func(c *Vid2VidConfig) { c.D.Scales = 9 },

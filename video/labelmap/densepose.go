@@ -50,3 +50,19 @@ func DensePose(dst, src *video.Frame) error {
 	}
 	return nil
 }
+
+// FirstHeadPart is the first of the two parts that are a head; the other, the last
+// of all, follows.
+const FirstHeadPart = BodyParts - 1
+
+// PartAt is the part that a byte of DensePose's result stands for.
+func PartAt(b byte) int { return (int(b)*BodyParts + 127) / 255 }
+
+// Behead blackens the head in what DensePose has made.
+func Behead(f *video.Frame) {
+	for i := 0; i+2 < len(f.Pix); i += 3 {
+		if PartAt(f.Pix[i+2]) >= FirstHeadPart {
+			f.Pix[i], f.Pix[i+1], f.Pix[i+2] = 0, 0, 0
+		}
+	}
+}

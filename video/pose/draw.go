@@ -14,6 +14,19 @@ type Options struct {
 	Body, Hand, Face float64
 	// Width is how many times as wide strokes are; 1 when zero.
 	Width float64
+	// Without is what is left out of everybody.
+	Without Without
+}
+
+// BodyLimbs is how many limbs a body is drawn with.
+const BodyLimbs = 24
+
+// Without says which parts of a person are left out: limbs of the body in the
+// order of OpenPose's renderer, joints with the last of theirs, and whole hands
+// and faces.
+type Without struct {
+	Limbs             [BodyLimbs]bool
+	Left, Right, Face bool
 }
 
 func (o Options) resolved() Options {
@@ -33,7 +46,7 @@ func (o Options) resolved() Options {
 // hand/handParameters.hpp and face/faceParameters.hpp. Colours are RGB and
 // belong to points; a limb has the colour of its second one.
 var (
-	bodyLimbs = [][2]int{
+	bodyLimbs = [BodyLimbs][2]int{
 		{1, 8}, {1, 2}, {1, 5}, {2, 3}, {3, 4}, {5, 6}, {6, 7}, {8, 9}, {9, 10}, {10, 11}, {8, 12}, {12, 13},
 		{13, 14}, {1, 0}, {0, 15}, {15, 17}, {0, 16}, {16, 18}, {14, 19}, {19, 20}, {14, 21}, {11, 22}, {22, 23}, {11, 24},
 	}
@@ -97,13 +110,50 @@ func Draw(dst *video.Frame, people []Person, o Options) {
 	o = o.resolved()
 	unit := max(math.Sqrt(float64(dst.W)*float64(dst.H))*strokeShare, 2) * o.Width
 	for _, p := range people {
+		p = o.Without.of(p)
 		// A limb is three quarters as wide as a joint; the bones of hands and
 		// the lines of faces are a half and a third of that.
-		skeleton{p.Body[:], bodyLimbs, bodyColors, o.Body, 0.375 * unit, 0.7 * unit}.draw(dst)
+		skeleton{p.Body[:], o.Without.limbs(), bodyColors, o.Body, 0.375 * unit, 0.7 * unit}.draw(dst)
 		skeleton{p.Face, faceLimbs, faceColors, o.Face, 0.125 * unit, 0.2 * unit}.draw(dst)
 		skeleton{p.Left, handLimbs, handColors, o.Hand, 0.19 * unit, 0.3 * unit}.draw(dst)
 		skeleton{p.Right, handLimbs, handColors, o.Hand, 0.19 * unit, 0.3 * unit}.draw(dst)
 	}
+}
+
+// limbs are those of the body that are drawn.
+func (w Without) limbs() (some [][2]int) {
+	for i, l := range bodyLimbs {
+		if !w.Limbs[i] {
+			some = append(some, l)
+		}
+	}
+	return some
+}
+
+// of is a person with what is left: a joint that has lost every limb goes too.
+func (w Without) of(p Person) Person {
+	if w.Left {
+		p.Left = nil
+	}
+	if w.Right {
+		p.Right = nil
+	}
+	if w.Face {
+		p.Face = nil
+	}
+	if w.Limbs == [BodyLimbs]bool{} {
+		return p
+	}
+	var kept [BodyPoints]bool
+	for _, l := range w.limbs() {
+		kept[l[0]], kept[l[1]] = true, true
+	}
+	for i := range p.Body {
+		if !kept[i] {
+			p.Body[i] = Point{}
+		}
+	}
+	return p
 }
 
 // skeleton is a part of a person and how it is drawn.

@@ -111,6 +111,17 @@ func FaceMaps(l *Landmarks, w, h int) (*Maps, error) {
 	return m, nil
 }
 
+// AddBackground adds edges of the whole picture, w x h, to the curves where there
+// is no face.
+func (m *Maps) AddBackground(edges *video.Frame) {
+	curves := m.Plane(EdgePlane)
+	for i, part := range m.Part {
+		if part == NoPart {
+			curves[i] = max(curves[i], edges.Pix[3*i])
+		}
+	}
+}
+
 // through draws a smooth line through points, two steps at a time.
 func (r raster) through(path []Point, radius float64) {
 	for len(path) > 2 {

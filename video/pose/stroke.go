@@ -47,8 +47,12 @@ func (r raster) line(a, b Point, radius float64) {
 	}
 }
 
-// clip covers the pixels of a row between two places.
+// clip covers the pixels of a row between two places, if they are in that order:
+// rounding may leave a row at a stroke's rim without any.
 func (r raster) clip(y int, left, right float64) {
+	if !(left <= right) {
+		return
+	}
 	x0 := int(math.Ceil(max(left, 0)))
 	if x1 := int(math.Floor(min(right, float64(r.w-1)))); x0 <= x1 {
 		r.span(y, x0, x1)

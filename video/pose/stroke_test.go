@@ -139,3 +139,17 @@ func TestPolygonFillsItsInside(t *testing.T) {
 		}
 	}
 }
+
+// TestDiscsOfEverySize: those whose rim just misses a row, too.
+func TestDiscsOfEverySize(t *testing.T) {
+	for i := range 80 {
+		for k := 5; k < 20; k++ {
+			p, radius := Point{X: 3.3, Y: float64(i) / 10}, float64(k)/10
+			raster{8, 8, func(y, x0, x1 int) {
+				if y < 0 || y > 7 || x0 < 0 || x1 > 7 || x0 > x1 {
+					t.Fatalf("a disc of %v at %v covers row %d from %d to %d", radius, p, y, x0, x1)
+				}
+			}}.disc(p, radius)
+		}
+	}
+}
