@@ -109,7 +109,7 @@ func TestSampleIsPure(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(a, b, cmpopts.IgnoreUnexported(video.Frame{})); diff != "" {
+		if diff := cmp.Diff(a, b, cmp.AllowUnexported(Sample{}), cmpopts.IgnoreUnexported(video.Frame{})); diff != "" {
 			t.Fatalf("sample %d differs:\n%s", i, diff)
 		}
 	}
