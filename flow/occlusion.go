@@ -1,6 +1,10 @@
 package flow
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/v2v/v2v/video"
+)
 
 // Forward-backward consistency: Sundaram, Brox and Keutzer, "Dense point
 // trajectories by GPU-accelerated large displacement optical flow", ECCV 2010,
@@ -35,6 +39,38 @@ func Occlusion(f, back *Field) []float32 {
 			sum := (u+bu)*(u+bu) + (v+bv)*(v+bv)
 			if sum < consistencySlope*(u*u+v*v+bu*bu+bv*bv)+consistencyOffset {
 				mask[i] = 1
+			}
+		}
+	}
+	return mask
+}
+
+// photometricBound is what pictures in [-1,1] may differ by where flow is right,
+// the squares of all channels summed (vid2vid, the published code: 0.02), in
+// squared levels of a byte.
+const photometricBound = 0.02 * 127.5 * 127.5
+
+// Agreement returns 1 where a point of now looks like the one of before that f
+// leads to, read as Warp reads it, and 0 where it differs, (H,W). Unlike
+// Occlusion it wants no flow the other way, says nothing of what leads outside of
+// the picture, where the border stands in, and holds flow right wherever a
+// picture is flat. All three must have one size.
+func Agreement(now, before *video.Frame, f *Field) []float32 {
+	if now.W != f.W || now.H != f.H || before.W != f.W || before.H != f.H {
+		panic(fmt.Sprintf("flow: agreement of frames of %dx%d and %dx%d by a %dx%d field", now.W, now.H, before.W, before.H, f.W, f.H))
+	}
+	mask, row := make([]float32, f.W*f.H), make([]float32, 3*f.W)
+	for y := range f.H {
+		warpRow(row, before, f, y)
+		pix := now.Pix[3*f.W*y:]
+		for x := range f.W {
+			var sum float32
+			for c := 3 * x; c < 3*x+3; c++ {
+				d := float32(pix[c]) - row[c]
+				sum += d * d
+			}
+			if sum < photometricBound {
+				mask[y*f.W+x] = 1
 			}
 		}
 	}

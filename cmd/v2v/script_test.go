@@ -31,8 +31,9 @@ func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
-			weights, err := filepath.Abs("../../models/published/testdata/inception_fid.safetensors")
-			e.Setenv("INCEPTION", weights)
+			models, err := filepath.Abs("../../models")
+			e.Setenv("INCEPTION", filepath.Join(models, "published/testdata/inception_fid.safetensors"))
+			e.Setenv("VGG", filepath.Join(models, "train/testdata/perceptual"))
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -131,6 +132,7 @@ func runTrain(ctx context.Context, a *app, o trainOptions, changed func(string) 
 	if err := o.clip.check(); err != nil {
 		return err
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(garbage))
 	base := session{a: a, o: o, bar: a.meter("steps")}
 	base.bar.barWidth, base.bar.cut = 5, keepStart // losses want the room
 	defer base.bar.done()

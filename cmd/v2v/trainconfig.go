@@ -31,6 +31,8 @@ type trainConfig struct {
 	Flip     bool    `toml:"flip"`     // mirror every other sample
 	Half     bool    `toml:"half"`     // store the model's weights in 16 bits
 
+	Confidence train.Confidence `toml:"flow_confidence,omitempty"` // where measured flow is right: consistency, which "" is too, or photometric
+
 	CheckpointSteps int `toml:"checkpoint_steps"`
 	SheetSteps      int `toml:"sheet_steps"` // -1 for no sample sheets
 
@@ -130,6 +132,8 @@ func (c *trainConfig) check() error {
 		return usage("configuration: batch is %d; give at least 1", c.Batch)
 	case !(c.LR > 0):
 		return usage("configuration: lr is %g; give a positive learning rate", c.LR)
+	case c.MaxBackpropagate > 0 && c.NiterStep == 0:
+		return usage("configuration: max_frames_backpropagate is reached as samples grow: give niter_step too, or n_frames_bp for as many throughout")
 	case c.Constant < 0 || c.CheckpointSteps < 1:
 		return usage("configuration: constant is %d and checkpoint_steps %d; give at least 0 and 1", c.Constant, c.CheckpointSteps)
 	}
@@ -137,6 +141,9 @@ func (c *trainConfig) check() error {
 		if err := new(size).Set(c.Size); err != nil {
 			return usage("configuration: size: %w", err)
 		}
+	}
+	if err := c.Confidence.Validate(); err != nil {
+		return usage("configuration: %w", err)
 	}
 	if err := c.checkScaling(); err != nil {
 		return err
@@ -157,7 +164,7 @@ func (c *trainConfig) data() train.DataOptions {
 		crop.Set(c.Size) // check has read it already
 	}
 	o := train.DataOptions{Frames: c.Frames, Flip: c.Flip, Crop: image.Pt(crop.W, crop.H), MaxStep: c.MaxTStep, Strides: c.Strides(),
-		Scaling: c.scaling(c.numbers())}
+		Scaling: c.scaling(c.numbers()), Confidence: c.Confidence}
 	c.load(&o)
 	c.beside(&o)
 	return o

@@ -25,6 +25,8 @@ const scheduleHelp = `The schedule of vid2vid, by --set or in the configuration:
                                frames to max_frames_total=128 or the longest clip
   chunk=2                      frames that are made between two steps
   n_frames_bp=2                of a chunk, over which gradients go back through time
+  max_frames_backpropagate=4   or what that grows to: 1 at first, after every niter_step
+                               epochs twice as many, never more than the chunk has
   first_frames=real            clips begin with their real frames, not with nothing
   recompute=true               less memory: activations are made again, not kept
   accumulate=4                 chunks whose gradients are averaged before weights move
@@ -37,6 +39,9 @@ const scheduleHelp = `The schedule of vid2vid, by --set or in the configuration:
                                discriminator.face_labels=[3,4], finds; face_size=128
   r1=10                        R1: they pay for being steep at real pictures, of
                                r1_every=16 steps at one, for all; any norm
+  flow_confidence=photometric  measured flow is right where the frame before, moved by it,
+                               looks like the one now, as published; else consistency:
+                               where there and back cancel
   max_t_step=4                 samples step through clips by 1 to 4 frames, drawn for each
   load_size=256x512            resize to height x width; --size then cuts samples
   crop_central=true            cut them out about the middle, as published
@@ -120,7 +125,7 @@ func (c trainConfig) stages() ([]trainConfig, error) {
 		own.Stage, own.Generator.FGLabels, own.D.FaceLabels = nil, slices.Clone(c.Generator.FGLabels), slices.Clone(c.D.FaceLabels)
 		_, steps := table["steps"]
 		if steps {
-			own.Niter, own.NiterDecay, own.NiterStep, own.EpochSamples, own.NiterFixGlobal = 0, 0, 0, 0, 0
+			own.Niter, own.NiterDecay, own.NiterStep, own.EpochSamples, own.NiterFixGlobal, own.MaxBackpropagate = 0, 0, 0, 0, 0, 0
 		}
 		where := fmt.Sprintf("stage %d", i+1)
 		if err := decodeTOML(where, text, &own); err != nil {

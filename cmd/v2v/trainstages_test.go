@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -111,15 +112,61 @@ func TestStageRefusals(t *testing.T) {
 		"niter_step, epoch_samples":          "steps = 3\nniter_step = 2",
 		"load_size":                          `load_size = "big"`,
 		"max_t_step and niter_fix_global":    `max_t_step = -1`,
+		"give niter_step too":                "niter_step = 0\nmax_frames_backpropagate = 4",
 	} {
 		_, err := stagesOf(t, "niter = 1\nniter_step = 1\n[[stage]]\n"+table)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is refused by %v", want, err)
 		}
 	}
-	steps, err := stagesOf(t, "niter = 1\n[[stage]]\nsteps = 3\n[[stage]]\nniter = 2")
-	if err != nil || steps[0].Steps != 3 || steps[0].byEpochs() || steps[1].Steps != 0 || !steps[1].byEpochs() {
+	steps, err := stagesOf(t, "niter = 1\nniter_step = 1\nmax_frames_backpropagate = 2\n[[stage]]\nsteps = 3\n[[stage]]\nniter = 2")
+	if err != nil || steps[0].MaxBackpropagate != 0 || steps[1].MaxBackpropagate != 2 || steps[0].Steps != 3 || steps[0].byEpochs() || steps[1].Steps != 0 || !steps[1].byEpochs() {
 		t.Errorf("steps in the place of epochs: %+v %v", steps, err)
+	}
+}
+
+// TestBackpropagationGrowsWithSamples: after every niter_step epochs, in steps,
+// of longer samples the more.
+func TestBackpropagationGrowsWithSamples(t *testing.T) {
+	dir, _ := coloured(t, [3]byte{1, 2, 3})
+	c := defaultTrain()
+	c.Steps, c.Niter, c.NiterDecay, c.NiterStep, c.EpochSamples = 0, 4, 3, 2, 5
+	c.Frames, c.Chunk, c.MaxBackpropagate = 2, 2, 8
+	d, err := train.OpenData(t.Context(), dir, c.data())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	for spare, want := range map[int][]int{
+		2: {10, 20, 30}, // samples of a clip's 3 frames, 2 of them left: still 2, a step each
+		0: {10, 30, 50}, // then of 3, which are two steps
+	} {
+		c.Generator.Frames = spare + 1
+		s := session{c: c, data: d}
+		if v, _ := s.settled(); !slices.Equal(v.Grows, want) {
+			t.Errorf("%d frames to spare: after %v steps, want %v", spare, v.Grows, want)
+		}
+	}
+	c.MaxBackpropagate = 0
+	s := session{c: c, data: d}
+	if v, _ := s.settled(); v.Grows != nil {
+		t.Errorf("where nothing grows: after %v steps", v.Grows)
+	}
+}
+
+// TestMemoryOfData: what is held out counts, and so does garbage.
+func TestMemoryOfData(t *testing.T) {
+	dir, _ := coloured(t, [3]byte{1, 2, 3})
+	d, err := train.OpenData(t.Context(), dir, train.DataOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	const pictures = 2 * 3 * 8 * 8 * 3 // of both sides
+	for want, held := range map[int64]*train.Data{pictures * 6 / 5: nil, 2 * pictures * 6 / 5: d} {
+		if n := (&session{data: d, held: held}).kept(); n != want {
+			t.Errorf("%d bytes, want %d", n, want)
+		}
 	}
 }
 

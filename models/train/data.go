@@ -34,6 +34,8 @@ type DataOptions struct {
 	Open func(ctx context.Context, path string) (video.Reader, error)
 	// Flow measures the motion of B. Without it samples carry none.
 	Flow flow.Estimator
+	// Confidence is how it is told where measured motion is right.
+	Confidence Confidence
 	// Frames is the length of the samples wanted: shorter clips are refused.
 	// 2 when zero, the least that has motion.
 	Frames int
@@ -203,6 +205,9 @@ func (d *Data) describe() string {
 	}
 	if d.o.MaxStep > 1 {
 		flip += fmt.Sprintf(", of steps to %d", d.o.MaxStep)
+	}
+	if d.o.Confidence == Photometric {
+		flip += ", motion right where pictures agree"
 	}
 	if s := d.o.Scaling; s.on() {
 		flip += fmt.Sprintf(", %s of %d and %d", s.Mode, s.Load, s.Fine)

@@ -255,6 +255,39 @@ func TestFlowFollowsTheView(t *testing.T) {
 	}
 }
 
+// TestConfidence: motion that cancels there and back, from where the picture looks
+// different, is right by the one and wrong by the other, which asks for no flow
+// forth; and a run by the one is not gone on with by the other.
+func TestConfidence(t *testing.T) {
+	dir := t.TempDir()
+	writeData(t, dir, "A", "B", 64, 4, 2)
+	said := map[string]bool{}
+	for _, c := range []struct {
+		u          float32
+		confidence Confidence
+		want       float32
+		calls      int
+	}{{20, "", 1, 2}, {20, Consistency, 1, 2}, {20, Photometric, 0, 1}, {10, Photometric, 1, 1}} { // 20 pixels are 20 levels
+		e := &shiftFlow{u: c.u}
+		d := openData(t, dir, DataOptions{Flow: e, Confidence: c.confidence})
+		s, err := d.Sample(t.Context(), 0, 1, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said[d.describe()] = true
+		if got := s.Visible[1][5]; got != c.want || e.calls != c.calls || s.Visible[1][60] != 0 {
+			t.Errorf("%q, %g pixels: visible is %g, want %g, after %d estimates, want %d; and from beyond the border %g",
+				c.confidence, c.u, got, c.want, e.calls, c.calls, s.Visible[1][60])
+		}
+	}
+	if len(said) != 2 {
+		t.Errorf("described as %v", said)
+	}
+	if err := Confidence("sure").Validate(); err == nil || !strings.Contains(err.Error(), "give consistency or photometric") {
+		t.Error(err)
+	}
+}
+
 func TestEncodeMotionHidesTheImpossible(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	f := &flow.Field{W: 5, H: 1, U: []float32{511, 0, nan, 0.26, 600}, V: []float32{-511, inf, 0, 0, 0}}

@@ -18,6 +18,24 @@ const (
 	motionBytes = 5
 )
 
+// Confidence says where measured flow is right.
+type Confidence string
+
+// The ways to tell: there and back cancel (flow.Occlusion), or the frame before,
+// moved, looks like the one now (flow.Agreement), as vid2vid was published.
+const (
+	Consistency Confidence = "consistency"
+	Photometric Confidence = "photometric"
+)
+
+// Validate refuses others. "" is Consistency.
+func (c Confidence) Validate() error {
+	if c != "" && c != Consistency && c != Photometric {
+		return fmt.Errorf("flow_confidence is %q; give %s or %s", string(c), Consistency, Photometric)
+	}
+	return nil
+}
+
 // motion returns the encoded flow from frame t of B to frame t-span, measuring
 // it the first time.
 func (d *Data) motion(ctx context.Context, c *clip, t, span int) ([]byte, error) {
@@ -51,20 +69,26 @@ func (d *Data) measure(ctx context.Context, c *clip, t, span int) ([]byte, error
 		}
 		pair[i] = &video.Frame{Pix: pix, W: c.size.X, H: c.size.Y, PTS: int64(at)}
 	}
-	back, err := d.o.Flow.Estimate(ctx, pair[1], pair[0])
+	back, err := d.estimate(ctx, pair[1], pair[0])
 	if err != nil {
 		return nil, err
 	}
-	forth, err := d.o.Flow.Estimate(ctx, pair[0], pair[1])
+	if d.o.Confidence == Photometric {
+		return encodeMotion(back, flow.Agreement(pair[1], pair[0], back)), nil
+	}
+	forth, err := d.estimate(ctx, pair[0], pair[1])
 	if err != nil {
 		return nil, err
-	}
-	for _, f := range []*flow.Field{back, forth} {
-		if f.W != c.size.X || f.H != c.size.Y {
-			return nil, fmt.Errorf("the estimator made a field of %dx%d for frames of %dx%d", f.W, f.H, c.size.X, c.size.Y)
-		}
 	}
 	return encodeMotion(back, flow.Occlusion(back, forth)), nil
+}
+
+func (d *Data) estimate(ctx context.Context, from, to *video.Frame) (*flow.Field, error) {
+	f, err := d.o.Flow.Estimate(ctx, from, to)
+	if err == nil && (f.W != from.W || f.H != from.H) {
+		err = fmt.Errorf("the estimator made a field of %dx%d for frames of %dx%d", f.W, f.H, from.W, from.H)
+	}
+	return f, err
 }
 
 // encodeMotion packs a field and its visibility. What 16 bits cannot hold is

@@ -2,6 +2,7 @@ package train
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,9 +15,11 @@ import (
 
 const perceptualGolden = "testdata/perceptual.safetensors"
 
-func openVGG(t *testing.T) Perceptual {
+func openVGG(t *testing.T) Perceptual { return openVGGFile(t, perceptualGolden) }
+
+func openVGGFile(t *testing.T, path string) Perceptual {
 	t.Helper()
-	net, err := models.OpenVGG19(perceptualGolden)
+	net, err := models.OpenVGG19(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +28,7 @@ func openVGG(t *testing.T) Perceptual {
 	if err != nil || len(sum) != 64 {
 		t.Fatalf("the sum is %q: %v", sum, err)
 	}
-	return Perceptual{VGG: perceptualGolden, Sum: sum, Net: net}
+	return Perceptual{VGG: path, Sum: sum, Net: net}
 }
 
 // perceived is the loss and its gradient with respect to fake (1,3,h,w).
@@ -108,6 +111,22 @@ func TestPerceptualLossEqualsPyTorch(t *testing.T) {
 		wide, _ := perceived(t, d, p, repeated(fake, 36, 29), repeated(real, 36, 29), 34, 36*29)
 		if math.Abs(float64(wide)-want.Wide) > 1e-4*want.Wide {
 			t.Errorf("of wide pictures the loss is %g, PyTorch's %g", wide, want.Wide)
+		}
+	})
+}
+
+// TestVGGOfTorch: weights that torch.save has written teach the same.
+func TestVGGOfTorch(t *testing.T) {
+	_, read := goldenFile(t, perceptualGolden, new(any))
+	own, torch := openVGG(t), openVGGFile(t, "testdata/perceptual.pth")
+	if own.Sum == torch.Sum {
+		t.Fatal("they are one file")
+	}
+	eachDevice(t, func(t *testing.T, d engine.Device) {
+		want, wantGrad := perceived(t, d, own, read("fake"), read("real"), 34, 36)
+		loss, grad := perceived(t, d, torch, read("fake"), read("real"), 34, 36)
+		if loss != want || !slices.Equal(grad, wantGrad) || loss == 0 {
+			t.Errorf("of the .pth the loss is %g, of the same weights in safetensors %g", loss, want)
 		}
 	})
 }

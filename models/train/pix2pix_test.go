@@ -28,6 +28,7 @@ type pairGolden struct {
 	Loss, Norm  string
 	Stage       string
 	Label       float32
+	VGG         bool `json:"vgg"` // the perceptual loss of perceptual.safetensors
 }
 
 func (g pairGolden) pairs(t *testing.T) []*Sample {
@@ -48,7 +49,7 @@ func (g pairGolden) pairs(t *testing.T) []*Sample {
 // the generator learns from a discriminator that has learned.
 func TestPix2PixStepEqualsPyTorch(t *testing.T) {
 	for _, name := range []string{"unet", "resnet", "hd", "hd_local_global", "hd_local_fixed", "hd_local_all", "hd_features",
-		"unet_dropout", "resnet_dropout", "r1", "r1_patches"} {
+		"hd_vgg", "unet_dropout", "resnet_dropout", "r1", "r1_patches"} {
 		t.Run(name, func(t *testing.T) {
 			eachDevice(t, func(t *testing.T, d engine.Device) {
 				var g pairGolden
@@ -68,6 +69,9 @@ func TestPix2PixStepEqualsPyTorch(t *testing.T) {
 				c.D.NDF, c.D.Layers = 2, 2
 				c.Loss, c.RealLabel, c.L1, c.Features = g.Loss, g.Label, g.L1, g.FM
 				c.R1, c.R1Every = g.R1, 1
+				if g.VGG {
+					c.Perceptual = openVGG(t)
+				}
 				switch g.Stage {
 				case "global":
 					c.GlobalSteps = 1

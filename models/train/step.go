@@ -79,9 +79,34 @@ func (g vid2vidGraphs) generated(b *nn.Builder, net models.Vid2Vid, f frame) mod
 func (g vid2vidGraphs) generator(k kind) (*step, error) {
 	t := g.start()
 	b := t.b
+	params, made, extra := g.film(t, k)
+	params = slices.DeleteFunc(b.Reached(t.total(), params), func(p nn.Param) bool { return !g.learns(p.Name, k) })
+	optimiser, err := g.optimiser(k)
+	if err != nil {
+		return nil, err
+	}
+	var masks []nn.Term
+	for _, out := range made {
+		if out.Mask != nil {
+			masks = append(masks, nn.Term{Weight: 1, Node: b.Mean(out.Mask)})
+		}
+	}
+	var measured []engine.Named
+	if len(masks) > 0 {
+		for i := range masks {
+			masks[i].Weight /= float32(len(masks))
+		}
+		measured = append(measured, engine.Named{Name: maskMean, Node: b.Combine(masks...)})
+	}
+	return g.finish(b, t, params, optimiser, extra, measured...)
+}
+
+// film makes the frames of a chunk and the terms about them, of the generator's
+// parameters.
+func (g vid2vidGraphs) film(t *terms, k kind) (params []nn.Param, made []models.Outputs, extra []engine.Named) {
+	b := t.b
 	fs, made := g.unroll(b, k)
-	params := b.Params() // those of discriminators come later
-	var extra []engine.Named
+	params = b.Params() // those of discriminators come later
 	for j, f := range fs {
 		t.over = k.frames()
 		g.picture(b, t, f, made[j])
@@ -101,21 +126,7 @@ func (g vid2vidGraphs) generator(k kind) (*step, error) {
 			extra = append(extra, engine.Named{Name: nth(levelled("final", i+1), j), Node: o.Final})
 		}
 	}
-	params = slices.DeleteFunc(b.Reached(t.total(), params), func(p nn.Param) bool { return !g.learns(p.Name, k) })
-	var masks []nn.Term
-	for _, out := range made {
-		if out.Mask != nil {
-			masks = append(masks, nn.Term{Weight: 1, Node: b.Mean(out.Mask)})
-		}
-	}
-	var measured []engine.Named
-	if len(masks) > 0 {
-		for i := range masks {
-			masks[i].Weight /= float32(len(masks))
-		}
-		measured = append(measured, engine.Named{Name: maskMean, Node: b.Combine(masks...)})
-	}
-	return g.finish(b, t, params, func(string) string { return "adam" }, extra, measured...)
+	return params, made, extra
 }
 
 // learns reports whether a parameter of the generator takes part in a step that
@@ -267,7 +278,7 @@ func (g vid2vidGraphs) finish(b *nn.Builder, t *terms, params []nn.Param, optimi
 // adam are the constants of an optimiser.
 func (g vid2vidGraphs) adam(name string) nn.AdamOptions {
 	o := nn.AdamOptions{Name: name}
-	if o.Beta1, o.Beta2 = g.c.temporalBetas(); name == "adam" || name == "dadam" {
+	if o.Beta1, o.Beta2 = g.c.temporalBetas(); name == "adam" || name == lateAdam || name == "dadam" {
 		o.Beta1, o.Beta2 = g.c.betas()
 	}
 	if o.Beta1 == 0 {

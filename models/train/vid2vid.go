@@ -102,7 +102,7 @@ func (v *Vid2Vid) Train(ctx context.Context, batch []*Sample, r Rates, report fu
 		if err != nil {
 			return fmt.Errorf("frame %d: %w", t, err)
 		}
-		_, d, err := v.programs(kindAt(v.time, t, n, r.Step+i < v.c.FixGlobal), r.Step+i)
+		_, d, err := v.programs(v.kind(t, n, r.Step+i), r.Step+i)
 		if err != nil {
 			return err
 		}
@@ -132,7 +132,7 @@ func (v *Vid2Vid) forget() error {
 // chunk takes the steps on the n frames from t on: the generator's, then the
 // discriminators' on what it made.
 func (v *Vid2Vid) chunk(t, n, done int) ([]Loss, error) {
-	g, d, err := v.programs(kindAt(v.time, t, n, done < v.c.FixGlobal), done)
+	g, d, err := v.programs(v.kind(t, n, done), done)
 	if err != nil {
 		return nil, err
 	}

@@ -57,8 +57,7 @@ func (v *Vid2Vid) prepare(k kind) error {
 	if err != nil {
 		return fmt.Errorf("generator: %w", err)
 	}
-	judges := k
-	judges.fixed = false // is all the same to them
+	judges := k.judges()
 	if _, ok := v.d[judges]; !ok {
 		if err := v.prepareJudges(judges); err != nil {
 			return fmt.Errorf("discriminator: %w", err)
@@ -85,13 +84,11 @@ func (v *Vid2Vid) programs(k kind, done int) (g, d *step, err error) {
 			return nil, nil, err
 		}
 	}
-	g = v.g[k]
-	k.fixed = false
-	d = v.d[k]
+	g, d = v.g[k], v.d[k.judges()]
 	if v.c.paysAt(done) {
-		d = v.steep[k]
+		d = v.steep[k.judges()]
 	}
-	return g, d, errors.Join(v.compile(g), v.compile(d), v.compile(v.slopes[d]))
+	return g, d, errors.Join(v.outgrow(done), v.compile(g), v.compile(d), v.compile(v.slopes[d]))
 }
 
 // count makes room for the steps of an optimiser that counts them itself, and
@@ -186,7 +183,9 @@ func (v *Vid2Vid) allocate() error {
 		b, err = v.dev.Alloc(shape, t)
 		return b
 	}
-	v.in["adam.h"], v.in["dadam.h"] = get(tensor.Shape{2}, engine.F32), get(tensor.Shape{2}, engine.F32)
+	for _, adam := range []string{"adam", lateAdam, "dadam"} {
+		v.in[adam+".h"] = get(tensor.Shape{2}, engine.F32)
+	}
 	long, chunk := needs.Past, v.c.chunk()
 	v.present = make([][]bool, chunk)
 	v.flows = []flowInput{{name: "flow", stride: 1}}

@@ -88,7 +88,7 @@ func (g vid2vidGraphs) unroll(b *nn.Builder, k kind) (fs []frame, made []models.
 		if j > 0 {
 			f = g.after(b, f, made[j-1])
 		}
-		if j%max(1, g.c.Backpropagate) == 0 {
+		if j%k.back == 0 {
 			for _, xs := range append([][]*G.Node{f.prev}, f.coarse...) {
 				for i := range xs {
 					xs[i] = b.Detach(xs[i])
@@ -122,6 +122,7 @@ func (g vid2vidGraphs) watched(b *nn.Builder, k kind) []frame {
 type kind struct {
 	first bool   // of a clip
 	fixed bool   // the finest spatial scale alone learns
+	back  int    // frames that gradients go back over through time, the chunk's at most
 	time  string // for each frame the set of time scales that judge, a bit each
 }
 
@@ -141,8 +142,8 @@ func (c Vid2VidConfig) kinds() []kind {
 	}
 	var all []kind
 	for t := c.begins(); t <= last; t += n {
-		for _, fixed := range []bool{false, c.FixGlobal > 0} {
-			if k := kindAt(scales, t, n, fixed); !slices.Contains(all, k) {
+		for _, p := range c.phases() {
+			if k := kindAt(scales, t, n, p.fixed).through(p.back); !slices.Contains(all, k) {
 				all = append(all, k)
 			}
 		}
@@ -150,7 +151,8 @@ func (c Vid2VidConfig) kinds() []kind {
 	return all
 }
 
-// kindAt is the kind of the n frames from t on.
+// kindAt is the kind of the n frames from t on, through which no gradient goes
+// back in time.
 func kindAt(scales []timeScale, t, n int, fixed bool) kind {
 	sets := make([]byte, n)
 	for j := range sets {
@@ -160,7 +162,7 @@ func kindAt(scales []timeScale, t, n int, fixed bool) kind {
 			}
 		}
 	}
-	return kind{first: t == 0, fixed: fixed, time: string(sets)}
+	return kind{first: t == 0, fixed: fixed, back: 1, time: string(sets)}
 }
 
 // judging are the time scales that judge frame j of the chunk; any, where j is

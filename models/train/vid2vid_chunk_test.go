@@ -45,11 +45,16 @@ func TestVid2VidChunkEqualsPyTorch(t *testing.T) {
 		frames, least int
 		prefix        string
 		recompute     bool
-	}{"through time": {2, 100, "g/", false}, "made again": {2, 100, "g/", true}, "not through time": {1, 10, "once/", false}} {
+		step          int // of which gradients grow at 7, where it is above 0
+	}{"through time": {2, 100, "g/", false, 0}, "made again": {2, 100, "g/", true, 0}, "not through time": {1, 10, "once/", false, 0},
+		"not grown": {0, 10, "once/", false, 6}, "grown": {0, 100, "g/", false, 7}} {
 		t.Run(name, func(t *testing.T) {
 			eachDevice(t, func(t *testing.T, d engine.Device) {
 				config := goldenVid2Vid("")
 				config.Chunk, config.Backpropagate, config.Recompute = 2, c.frames, c.recompute
+				if c.step > 0 {
+					config.MaxBackpropagate, config.Grows = 2, []int{7}
+				}
 				v, err := NewVid2Vid(d, config)
 				if err != nil {
 					t.Fatal(err)
@@ -60,7 +65,7 @@ func TestVid2VidChunkEqualsPyTorch(t *testing.T) {
 				if err := v.rates(2e-4, 0, goldenFrame, 2); err != nil {
 					t.Fatal(err)
 				}
-				got, err := v.chunk(goldenFrame, 2, 0)
+				got, err := v.chunk(goldenFrame, 2, c.step)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -36,6 +36,10 @@ type Vid2VidConfig struct {
 	// Backpropagate is over how many frames of a chunk gradients go back through
 	// time (max_frames_backpropagate); 0 and 1 are through none.
 	Backpropagate int `toml:"n_frames_bp,omitempty"`
+	// MaxBackpropagate lets that grow (max_frames_backpropagate): from 1, to twice
+	// as many frames from each step of Grows on, at most to so many; 0 leaves it.
+	MaxBackpropagate int   `toml:"max_frames_backpropagate,omitempty"`
+	Grows            []int `toml:"-"` // in steps done, rising
 	// Accumulate is of how many chunks the gradients are averaged before the
 	// weights move; 0 is 1.
 	Accumulate int `toml:"accumulate,omitempty"`
@@ -162,6 +166,10 @@ func (c Vid2VidConfig) validateSchedule() error {
 		return fmt.Errorf("chunk is %d and accumulate %d; give at least 0", c.Chunk, c.Accumulate)
 	case c.Backpropagate < 0 || c.Backpropagate > c.chunk():
 		return fmt.Errorf("n_frames_bp is %d; give 0 to the chunk's %d", c.Backpropagate, c.chunk())
+	case c.MaxBackpropagate < 0:
+		return fmt.Errorf("max_frames_backpropagate is %d; give at least 0", c.MaxBackpropagate)
+	case c.MaxBackpropagate > 0 && c.Backpropagate > 1:
+		return fmt.Errorf("n_frames_bp is %d throughout, and max_frames_backpropagate is what it grows to from 1: give one or the other", c.Backpropagate)
 	case !(c.EMA >= 0 && c.EMA < 1):
 		return fmt.Errorf("ema is %g; give 0 to below 1", c.EMA)
 	}

@@ -40,6 +40,9 @@ func (v *Vid2Vid) rates(lr float64, step, t, n int) error {
 	}
 	beta1, beta2 := v.c.betas()
 	errs := []error{v.rate("adam", lr*g, beta1, beta2, own/every), v.rate("dadam", lr*d, beta1, beta2, step/every)}
+	if v.c.late() {
+		errs = append(errs, v.rate(lateAdam, lr*g, beta1, beta2, v.c.lateSteps(step)))
+	}
 	beta1, beta2 = v.c.temporalBetas()
 	moves := (step+1)%every == 0
 	for _, s := range v.time {

@@ -181,6 +181,8 @@ func compareGradients(t *testing.T, v *Vid2Vid, least int, names []string, read 
 			adam = "dt1adam"
 		case strings.HasPrefix(name, "D"):
 			adam = "dadam"
+		case v.vars[name+".adam_m"] == nil:
+			adam = lateAdam
 		}
 		got, err := readAll(v.vars[name+"."+adam+"_m"])
 		if err != nil {

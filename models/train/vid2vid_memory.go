@@ -37,6 +37,7 @@ func (c Vid2VidConfig) Memory(frames int) (int64, error) {
 		}
 		return err
 	}
+	bound, made := map[string]int{}, map[kind]int{}
 	var done []kind
 	for t := c.begins(); t < frames; t += c.chunk() {
 		k := kindAt(g.time, t, min(c.chunk(), frames-t), false)
@@ -44,15 +45,16 @@ func (c Vid2VidConfig) Memory(frames int) (int64, error) {
 			continue
 		}
 		done = append(done, k)
-		err := add(g.generator(k))
-		if err == nil {
-			var plain, steep, slope *step
-			plain, steep, slope, err = g.judges(k)
-			err = errors.Join(err, add(plain, nil), add(steep, nil), add(slope, nil))
-		}
-		if c.FixGlobal > 0 {
-			k.fixed = true
-			err = errors.Join(err, add(g.generator(k)))
+		plain, steep, slope, err := g.judges(k)
+		err = errors.Join(err, add(plain, nil), add(steep, nil), add(slope, nil))
+		for _, p := range c.phases() {
+			k.fixed = p.fixed
+			if k := k.through(p.back); made[k] == 0 && err == nil {
+				var s *step
+				if s, err = g.generator(k); err == nil {
+					made[k] = planned(s.prog, bound)
+				}
+			}
 		}
 		if err != nil {
 			return 0, fmt.Errorf("plan the training step: %w", err)
@@ -61,7 +63,7 @@ func (c Vid2VidConfig) Memory(frames int) (int64, error) {
 	if err := add(g.rendering()); err != nil {
 		return 0, fmt.Errorf("plan the training step: %w", err)
 	}
-	bound, total := map[string]int{}, 0
+	total := c.most(made)
 	for _, p := range programs {
 		total += planned(p, bound)
 	}
@@ -72,10 +74,25 @@ func (c Vid2VidConfig) Memory(frames int) (int64, error) {
 	return int64(total+c.beside(bound)) + besides, nil
 }
 
+// most is what the generator's programs take, given each alone, where they take
+// most: those are outgrown of which gradients went back over fewer frames.
+func (c Vid2VidConfig) most(made map[kind]int) (most int) {
+	for _, p := range c.phases() {
+		sum := 0
+		for k, n := range made {
+			if k.through(p.back) == k {
+				sum += n
+			}
+		}
+		most = max(most, sum)
+	}
+	return most
+}
+
 // beside is what comes with the weights among what is bound.
 func (c Vid2VidConfig) beside(bound map[string]int) (total int) {
 	for name, n := range bound {
-		gathered, own := bound[name+collected] > 0, bound[name+".adam_m"] > 0
+		gathered, own := bound[name+collected] > 0, bound[name+".adam_m"]+bound[name+"."+lateAdam+"_m"] > 0
 		if gathered {
 			total += 2 * n // Adam's moments
 			total += 4 * n // what was measured beside, of the programs that apply gradients

@@ -56,6 +56,34 @@ func TestMemoryPlans(t *testing.T) {
 	}
 }
 
+// TestMemoryOfGrowth: what grows is planned where it takes most, of what a run
+// reaches.
+func TestMemoryOfGrowth(t *testing.T) {
+	memory := func(back, most int, grows ...int) int64 {
+		c := tinyVid2Vid()
+		c.Generator.NGF, c.Generator.Blocks, c.D.NumD, c.D.Layers = 2, 1, 1, 1
+		c.Chunk, c.Backpropagate, c.MaxBackpropagate, c.Grows = 4, back, most, grows
+		n, err := c.Memory(7)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for name, c := range map[string][2]int64{
+		"never":      {memory(0, 4), memory(1, 0)},
+		"to two":     {memory(0, 4, 10), max(memory(1, 0), memory(2, 0))},
+		"to four":    {memory(0, 4, 10, 20), max(memory(1, 0), memory(2, 0), memory(4, 0))},
+		"not beyond": {memory(0, 2, 10, 20), max(memory(1, 0), memory(2, 0))},
+	} {
+		if c[0] != c[1] {
+			t.Errorf("%s: %d bytes, want %d", name, c[0], c[1])
+		}
+	}
+	if memory(1, 0) == memory(4, 0) {
+		t.Error("gradients through time take no memory")
+	}
+}
+
 // TestFit: what was kept goes first, then the chunk, then the size, then the patience.
 func TestFit(t *testing.T) {
 	c := tinyVid2Vid()

@@ -22,7 +22,10 @@ func TestVid2VidStateIsAll(t *testing.T) {
 	chunks.Chunk, chunks.Backpropagate, chunks.Accumulate, chunks.EMA = 3, 3, 2, 0.9
 	chunks.D.Norm, chunks.D.Spectral = "none", true
 	scales.R1, scales.R1Every, chunks.R1, chunks.R1Every = 10, 1, 10, 2
-	for name, c := range map[string]Vid2VidConfig{"a frame a step": scales, "chunks": chunks} {
+	growing := goldenVid2Vid("")
+	growing.Generator.FG, growing.Generator.FGLabels, growing.Generator.LabelNC, growing.Generator.Edges = false, nil, 0, false
+	growing.Chunk, growing.MaxBackpropagate, growing.Grows, growing.FixGlobal = 3, 3, []int{2, 4}, 3
+	for name, c := range map[string]Vid2VidConfig{"a frame a step": scales, "chunks": chunks, "growing": growing} {
 		t.Run(name, func(t *testing.T) { stateIsAll(t, d, c) })
 	}
 }

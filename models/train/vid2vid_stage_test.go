@@ -56,6 +56,8 @@ func TestVid2VidRefusals(t *testing.T) {
 		"chunk is -1":           func(c *Vid2VidConfig) { c.Chunk = -1 },
 		"accumulate -1":         func(c *Vid2VidConfig) { c.Accumulate = -1 },
 		"n_frames_bp is 3":      func(c *Vid2VidConfig) { c.Chunk, c.Backpropagate = 2, 3 },
+		"backpropagate is -1":   func(c *Vid2VidConfig) { c.MaxBackpropagate = -1 },
+		"give one or the other": func(c *Vid2VidConfig) { c.Chunk, c.Backpropagate, c.MaxBackpropagate = 2, 2, 2 },
 		"ema is 1":              func(c *Vid2VidConfig) { c.EMA = 1 },
 		"sparse_D wants":        func(c *Vid2VidConfig) { c.D.Sparse = true },
 		"no multiple of":        func(c *Vid2VidConfig) { c.Width = 22 },

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(here, "..", "..", "testdata"))
+import perceptual_golden  # noqa: E402
 from nets import Multiscale, channels, complete, frame_mode, make, one_hot, pool, start  # noqa: E402
 
 LR = 2e-3
@@ -87,7 +88,7 @@ def off(loss, x, label):
     return ((x - label) ** 2).mean()
 
 
-def step(name, seed, network, options, batch, h, w, loss, norm, scales, first, label=1.0, l1=100.0, fm=0.0, stage=None, r1=0.0):
+def step(name, seed, network, options, batch, h, w, loss, norm, scales, first, label=1.0, l1=100.0, fm=0.0, stage=None, r1=0.0, vgg=False):
     torch.manual_seed(seed)
     g = frame_mode(WithEncoder(options, seed) if stage == "features" else start(make(network, options), seed))
     learning, dropped = lambda name: True, {}
@@ -163,16 +164,20 @@ def step(name, seed, network, options, batch, h, w, loss, norm, scales, first, l
     g.zero_grad()
     verdict = judge(a, fake)
     losses["G_GAN"] = sum(off(loss, s[-1], 1.0) for s in verdict)
-    losses["G_L1"] = l1 * F.l1_loss(fake, b)
+    if l1:
+        losses["G_L1"] = l1 * F.l1_loss(fake, b)
+    if vgg:
+        losses["G_VGG"] = perceptual_golden.loss(fake, b)
     if fm:
         real = judge(a, b)
         losses["G_FM"] = sum(fm * 4 / (layers + 1) / scales * F.l1_loss(x, y.detach()) for s, t in zip(verdict, real) for x, y in zip(s[:-1], t[:-1]))
-    (losses["G_GAN"] + losses["G_L1"] + losses.get("G_FM", 0)).backward()
+    (losses["G_GAN"] + sum(losses.get(k, 0) for k in ("G_L1", "G_VGG", "G_FM"))).backward()
     keep("g/", g)
     if not first:
         of_d(fake)
     write(name, out, dict(losses={k: v.item() for k, v in losses.items()}, network=network, options=options, batch=batch, h=h, w=w,
-                          loss=loss, norm=norm, scales=scales, first=first, label=label, l1=l1, fm=fm, stage=stage, **({"r1": r1} if r1 else {})))
+                          loss=loss, norm=norm, scales=scales, first=first, label=label, l1=l1, fm=fm, stage=stage, **({"r1": r1} if r1 else {}),
+                          **({"vgg": True} if vgg else {})))
 
 
 if __name__ == "__main__":
@@ -191,3 +196,5 @@ if __name__ == "__main__":
     step("r1", 8, "pix2pixHD_global", dict(input_nc=3, output_nc=3, ngf=2, n_downsample_global=2, n_blocks_global=1, norm="instance"), 2, 24, 28,
          "lsgan", "instance", 2, False, l1=10.0, fm=10.0, r1=1000.0)
     step("r1_patches", 9, "unet", dict(input_nc=3, output_nc=3, ngf=1, num_downs=5, norm="batch"), 1, 64, 32, "bce", "batch", 0, True, r1=1000.0)
+    step("hd_vgg", 10, "pix2pixHD_global", dict(input_nc=3, output_nc=3, ngf=2, n_downsample_global=2, n_blocks_global=1, norm="instance"), 2, 24, 28,
+         "lsgan", "instance", 2, False, l1=0.0, fm=10.0, vgg=True)
