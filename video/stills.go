@@ -18,6 +18,8 @@ import (
 type StillsOptions struct {
 	Rate     Rational // frames a second; 25/1 when zero
 	InFlight int      // most frames lent out at a time; unbounded when zero
+	// Read reads a picture in place of ReadImage, in the size that its header says.
+	Read func(path string) (*Frame, error)
 }
 
 // stillsRate is what pictures without a clock play at: PAL, and ffmpeg's own
@@ -39,7 +41,7 @@ func OpenStills(ctx context.Context, dir string, o StillsOptions) (Reader, error
 	if o.Rate.Num <= 0 || o.Rate.Den <= 0 {
 		o.Rate = stillsRate
 	}
-	r := &stillsReader{paths: paths, info: stillsInfo(dir, len(paths), o.Rate)}
+	r := &stillsReader{paths: paths, info: stillsInfo(dir, len(paths), o.Rate), read: o.Read}
 	for _, p := range paths {
 		if err := ctx.Err(); err != nil {
 			return nil, context.Cause(ctx)
@@ -92,6 +94,7 @@ type stillsReader struct {
 	paths []string
 	pool  *Pool
 	next  int
+	read  func(path string) (*Frame, error) // nil for pictures as they are
 }
 
 // addHeader checks one picture's size against the first and notes its depth.
@@ -128,13 +131,13 @@ func (r *stillsReader) Next(ctx context.Context) (*Frame, error) {
 	if r.next == len(r.paths) {
 		return nil, io.EOF
 	}
-	img, _, err := decodeImage(r.paths[r.next])
+	size, fill, err := r.picture(r.paths[r.next])
 	if err != nil {
 		return nil, fmt.Errorf("%w: kept %d of %d frames: %w", ErrDamaged, r.next, len(r.paths), err)
 	}
 	w, h := r.info.Width, r.info.Height
-	if s := img.Bounds().Size(); s.X != w || s.Y != h {
-		return nil, fmt.Errorf("%w: picture %q changed to %dx%d while reading", ErrDamaged, r.paths[r.next], s.X, s.Y)
+	if size.X != w || size.Y != h {
+		return nil, fmt.Errorf("%w: picture %q changed to %dx%d while reading", ErrDamaged, r.paths[r.next], size.X, size.Y)
 	}
 	f := NewFrame(0, 0)
 	if r.pool == nil {
@@ -142,10 +145,26 @@ func (r *stillsReader) Next(ctx context.Context) (*Frame, error) {
 	} else if f, err = r.pool.Get(ctx); err != nil {
 		return nil, err
 	}
-	copyImage(f, img)
+	fill(f)
 	f.PTS = r.info.Times[r.next]
 	r.next++
 	return f, nil
+}
+
+// picture reads one, and says how large it is and how a frame becomes it.
+func (r *stillsReader) picture(path string) (size image.Point, fill func(*Frame), err error) {
+	if r.read != nil {
+		own, err := r.read(path)
+		if err != nil {
+			return size, nil, err
+		}
+		return image.Pt(own.W, own.H), func(f *Frame) { copy(f.Pix, own.Pix) }, nil
+	}
+	img, _, err := decodeImage(path)
+	if err != nil {
+		return size, nil, err
+	}
+	return img.Bounds().Size(), func(f *Frame) { copyImage(f, img) }, nil
 }
 
 func (r *stillsReader) Close() error { return nil }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"image"
-	"image/color"
 	"os"
 	"path/filepath"
 	"slices"
@@ -135,8 +133,8 @@ func (s *audit) picture(f *clipFacts, path string, side int) {
 	if s.o.clip.labels.labels == 0 {
 		return
 	}
-	if why := notPlain(full); why != "" {
-		s.problem("%s is %s, and training would not see its ids: make the clip by v2v prepare labels --ids", path, why)
+	if p, err = labelmap.ReadLabels(full); err != nil {
+		s.problem("%s: %v", path, errors.Unwrap(err)) // which names the file, too
 		return
 	}
 	s.ids(path, p)
@@ -181,31 +179,6 @@ func lastOf(err error) error {
 		}
 		err = inner
 	}
-}
-
-// notPlain says why the bytes of a frame that is read from a picture are not
-// its samples; empty where they are.
-func notPlain(path string) string {
-	file, err := os.Open(path)
-	if err != nil {
-		return ""
-	}
-	defer file.Close()
-	c, format, err := image.DecodeConfig(file)
-	if err != nil {
-		return ""
-	}
-	if format != "png" {
-		return "a " + strings.ToUpper(format)
-	}
-	switch c.ColorModel {
-	case color.Gray16Model, color.RGBA64Model, color.NRGBA64Model:
-		return "of 16 bits"
-	}
-	if _, ok := c.ColorModel.(color.Palette); ok {
-		return "a palette picture"
-	}
-	return ""
 }
 
 func (s *audit) lookAtVideo(ctx context.Context, f *clipFacts, side int) error {

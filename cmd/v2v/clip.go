@@ -18,6 +18,7 @@ import (
 	"github.com/v2v/v2v/video/cvimg"
 	"github.com/v2v/v2v/video/cvio"
 	"github.com/v2v/v2v/video/ffio"
+	"github.com/v2v/v2v/video/labelmap"
 )
 
 // clipOptions say how clips are read.
@@ -30,6 +31,7 @@ type clipOptions struct {
 	face    faceOptions
 	labels  labelOptions
 	tiles   tileOptions
+	index   bool // pictures hold label ids
 	alone   bool // there is one clip, which all files beside it are of
 }
 
@@ -88,7 +90,7 @@ type clip struct {
 // extracted as the options say. Whatever is wrong with the input has one exit
 // code.
 func (o *clipOptions) open(ctx context.Context, path string) (*clip, error) {
-	c, err := o.plain(ctx, path)
+	c, err := o.raw(ctx, path, o.index)
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +123,11 @@ func (o *clipOptions) open(ctx context.Context, path string) (*clip, error) {
 		}
 	case o.tiles.stacked && !same:
 		c.Reader = o.restacked(c.Reader, to)
+	case o.index && !same:
+		c.Reader = newStage(c.Reader, to.W, to.H, func(dst, src *video.Frame) error {
+			labelmap.ResizeFrame(dst, src)
+			return nil
+		})
 	case !same:
 		c.Reader = resized(c.Reader, to)
 	}
@@ -139,14 +146,19 @@ func (o *clipOptions) open(ctx context.Context, path string) (*clip, error) {
 
 // plain opens a clip as it is.
 func (o *clipOptions) plain(ctx context.Context, path string) (*clip, error) {
-	c, err := o.decode(ctx, path)
+	return o.raw(ctx, path, false)
+}
+
+// raw opens a clip whose pictures may hold label ids.
+func (o *clipOptions) raw(ctx context.Context, path string, index bool) (*clip, error) {
+	c, err := o.decode(ctx, path, index)
 	if errors.Is(err, ffio.ErrMissing) {
 		return nil, fmt.Errorf("open %q: %w", path, err)
 	}
 	return c, withCode(jobs.ExitUnreadable, err)
 }
 
-func (o *clipOptions) decode(ctx context.Context, path string) (*clip, error) {
+func (o *clipOptions) decode(ctx context.Context, path string, index bool) (*clip, error) {
 	st, err := os.Stat(path)
 	var at *fs.PathError
 	switch {
@@ -155,7 +167,11 @@ func (o *clipOptions) decode(ctx context.Context, path string) (*clip, error) {
 	case err != nil:
 		return nil, err
 	case st.IsDir():
-		r, err := video.OpenStills(ctx, path, video.StillsOptions{Rate: video.Rational(o.rate), InFlight: inFlight})
+		s := video.StillsOptions{Rate: video.Rational(o.rate), InFlight: inFlight}
+		if index {
+			s.Read = labelmap.ReadLabels
+		}
+		r, err := video.OpenStills(ctx, path, s)
 		return &clip{Reader: r, decoder: "stills"}, err
 	}
 	info, err := ffio.Probe(ctx, path)

@@ -104,6 +104,7 @@ func (o *convertOptions) sees(m *machine) error {
 		l.packed = true
 		l.ids = l.ids || l.palette == ""
 	}
+	o.clip.index = needs.Labels > 0 && o.clip.kind() == ""
 	return o.clip.tiles.check(o.clip.kind(), l.instances != "")
 }
 

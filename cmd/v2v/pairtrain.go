@@ -266,8 +266,8 @@ func (s *pairSession) pairs(ctx context.Context) error {
 		o.B = s.changed(fitted, nil)
 	} else {
 		fit := fitted
-		if s.net.Needs().Labels > 0 {
-			fit = fittedLabels
+		if needs := s.net.Needs(); needs.Labels > 0 {
+			fit, o.Labels, o.Instances = fittedLabels, true, needs.Edges
 		}
 		o.A, o.B = s.changed(fit, s.half(s.p.Data.Reverse)), s.changed(fitted, s.half(!s.p.Data.Reverse))
 	}

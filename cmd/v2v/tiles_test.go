@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"image"
+	"image/color/palette"
+	"image/png"
 	"math"
 	"os"
 	"path/filepath"
@@ -228,5 +231,58 @@ func TestManyChannelsRefuse(t *testing.T) {
 		if _, err := os.Stat("x"); err == nil {
 			t.Fatalf("%s left x", args)
 		}
+	}
+}
+
+// TestLabelsAreNotMixed: a clip of label ids is made smaller by taking some of them,
+// a palette's colours do not matter, and maps of instances are packed into it.
+func TestLabelsAreNotMixed(t *testing.T) {
+	if err := cvimg.Resize(video.NewFrame(1, 1), video.NewFrame(2, 2)); err != nil {
+		t.Skipf("OpenCV is missing, which resizes pictures: %v", err)
+	}
+	t.Chdir(t.TempDir())
+	net := &models.Vid2Vid{InputNC: 3, LabelNC: 4, Edges: true, NGF: 2, Downs: 1, Blocks: 1, Frames: 2, Norm: "instance"}
+	if err := randomModel("labels.safetensors", "vid2vid", net); err != nil {
+		t.Fatal(err)
+	}
+	id := func(n, x, y int) byte { return byte(x/5+y/7+n) % 4 }
+	for _, dir := range []string{"palette", "inst"} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range tileFrames {
+		p := image.NewPaletted(image.Rect(0, 0, 2*tileW, 2*tileH), palette.WebSafe)
+		for i := range p.Pix {
+			p.Pix[i] = id(n, i%(2*tileW)/2, i/(2*tileW)/2)
+		}
+		var b bytes.Buffer
+		if err := errors.Join(png.Encode(&b, p), os.WriteFile(fmt.Sprintf("palette/%03d.png", n), b.Bytes(), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		if err := video.WritePNG(fmt.Sprintf("inst/%03d.png", n), &video.Frame{W: 2 * tileW, H: 2 * tileH, Pix: make([]byte, 12*tileW*tileH)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	small := func(n, instance int) *video.Frame {
+		f := video.NewFrame(tileW, tileH)
+		for i := range tileW * tileH {
+			v := id(n, i%tileW, i/tileW)
+			f.Pix[3*i], f.Pix[3*i+1], f.Pix[3*i+2] = v, byte(instance), byte(instance)
+		}
+		return f
+	}
+	writeClip(t, "small", func(n int) *video.Frame { return small(n, 0) })
+	size := fmt.Sprintf("%dx%d", tileH, tileW)
+	want := converted(t, "labels.safetensors", "a", "small")
+	for out, args := range map[string][]string{"b": {"palette", "--size", size}, "c": {"palette", "--size", size, "--instances", "inst"}} {
+		for n, f := range converted(t, "labels.safetensors", out, args...) {
+			if !slices.Equal(f.Pix, want[n].Pix) {
+				t.Errorf("%q: frame %d differs", args, n)
+			}
+		}
+	}
+	if slices.Equal(want[0].Pix, want[1].Pix) {
+		t.Error("frames are all the same")
 	}
 }

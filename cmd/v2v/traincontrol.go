@@ -32,6 +32,7 @@ func (c ControlTOML) check(labels int) error {
 // beside is what of a data folder belongs to control pictures.
 func (c *trainConfig) beside(o *train.DataOptions) {
 	o.PartDrop, o.Central = c.PartDrop, c.Central
+	o.Labels = c.Generator.LabelNC > 0 && c.Palette == ""
 	o.Instances = c.Generator.LabelNC > 0 && c.Generator.Edges
 	o.Beside = c.Generator.Instances
 }

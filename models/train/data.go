@@ -65,6 +65,9 @@ type DataOptions struct {
 	// Alone takes both sides from the same clips: from a file, or from a folder
 	// or what is called train and test in it.
 	Alone bool
+	// Labels says that control pictures hold label ids: those of palette pictures are
+	// their samples, not their colours.
+	Labels bool
 	// Instances packs the instance maps of train_inst, where there are some,
 	// into the label pictures, as labelmap.Pack does. Beside says that they are a
 	// picture of their own, the last of a control picture; then there must be some.

@@ -25,14 +25,10 @@ func (l *dataLoader) packed(name, path string, change changeFrame) (packing chan
 		return change, 0, nil
 	}
 	dir := filepath.Join(l.dir, folder, name)
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, 0, fmt.Errorf("its instance maps: %w: give a folder of index PNGs", err)
-	}
-	var files []string
-	for _, e := range entries {
-		if isPicture(e.Name()) && !strings.HasPrefix(e.Name(), ".") {
-			files = append(files, filepath.Join(dir, e.Name()))
+	files := []string{dir + ".png"}
+	if !isPicture(path) { // it is no picture by itself
+		if files, err = listed(dir, ".png"); err != nil {
+			return nil, 0, fmt.Errorf("its instance maps: %w: give a folder of index PNGs", err)
 		}
 	}
 	n := 0

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/v2v/v2v/video"
+	"github.com/v2v/v2v/video/labelmap"
 )
 
 // OpenData reads the paired clips of one part of a data folder: train_A and
@@ -214,8 +215,8 @@ func (l *dataLoader) pair(ctx context.Context, name string, paths []string) erro
 
 // side decodes one clip into the store; once anything is known to be wrong,
 // frames are only counted. bad is what is wrong with this clip.
-func (l *dataLoader) side(ctx context.Context, path string, change func(*video.Frame) (*video.Frame, error)) (size image.Point, n int, bad, err error) {
-	r, bad := l.open(ctx, path)
+func (l *dataLoader) side(ctx context.Context, path string, labels bool, change changeFrame) (size image.Point, n int, bad, err error) {
+	r, bad := l.open(ctx, path, labels)
 	if ctx.Err() != nil {
 		if r != nil {
 			r.Close()
@@ -261,13 +262,17 @@ func (l *dataLoader) side(ctx context.Context, path string, change func(*video.F
 	}
 }
 
-func (l *dataLoader) open(ctx context.Context, path string) (video.Reader, error) {
+func (l *dataLoader) open(ctx context.Context, path string, labels bool) (video.Reader, error) {
+	read := video.ReadImage
+	if labels {
+		read = labelmap.ReadLabels
+	}
 	if fi, err := os.Stat(path); err != nil {
 		return nil, err
 	} else if fi.IsDir() {
-		return video.OpenStills(ctx, path, video.StillsOptions{InFlight: 1})
+		return video.OpenStills(ctx, path, video.StillsOptions{InFlight: 1, Read: read})
 	} else if isPicture(path) {
-		return openPicture(path)
+		return openPicture(path, read)
 	}
 	if l.d.o.Open == nil {
 		return nil, errors.New("a file, and nothing here opens video files: give a folder of pictures")

@@ -74,7 +74,7 @@ func (p *partner) read(ctx context.Context, i int) (err error) {
 func (p *partner) frames(ctx context.Context, path string, change changeFrame, ids bool) (s sideFacts, bad, err error) {
 	s.first = len(p.l.d.frames.blobs)
 	change = p.squared(&s.raw, p.l.d.o.Scaling.change(ids, change, &s.from))
-	s.size, s.n, bad, err = p.l.side(ctx, filepath.Join(p.l.dir, path), change)
+	s.size, s.n, bad, err = p.l.side(ctx, filepath.Join(p.l.dir, path), false, change)
 	return s, bad, err
 }
 
@@ -89,7 +89,7 @@ func (p *partner) control(ctx context.Context, path string) (s sideFacts, bad, e
 			return s, bad, nil
 		}
 	}
-	s.size, s.n, bad, err = p.l.side(ctx, filepath.Join(p.l.dir, path), change)
+	s.size, s.n, bad, err = p.l.side(ctx, filepath.Join(p.l.dir, path), o.Labels, change)
 	if bad == nil && maps > s.n {
 		p.l.problem("%s: %d instance maps for %d frames", path, maps, s.n)
 	}

@@ -42,8 +42,8 @@ type pictureReader struct {
 	w, h int
 }
 
-func openPicture(path string) (video.Reader, error) {
-	f, err := video.ReadImage(path)
+func openPicture(path string, read func(string) (*video.Frame, error)) (video.Reader, error) {
+	f, err := read(path)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"image/color"
 	"image/png"
 	"io"
 	"os"
@@ -75,6 +76,37 @@ func DecodeIndex(r io.Reader) (*Index, error) {
 		}
 	}
 	return m, nil
+}
+
+// ReadLabels reads a picture of label ids as a frame, the id in the first byte of
+// a pixel: PNGs in grey of up to 16 bits or with a palette by their samples, whose
+// colours do not matter, and PNGs in colour as they are, such as Pack has made.
+func ReadLabels(path string) (*video.Frame, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read labels: %w", err)
+	}
+	defer file.Close()
+	c, format, err := image.DecodeConfig(file)
+	if err != nil {
+		return nil, fmt.Errorf("read labels %q: %w", path, err)
+	}
+	if format != "png" {
+		return nil, fmt.Errorf("read labels %q: %w: a %s changes ids: give PNGs", path, ErrIndex, strings.ToUpper(format))
+	}
+	_, palette := c.ColorModel.(color.Palette)
+	if !palette && c.ColorModel != color.GrayModel && c.ColorModel != color.Gray16Model {
+		return video.ReadImage(path)
+	}
+	m, err := ReadIndex(path)
+	if err != nil {
+		return nil, err
+	}
+	f := video.NewFrame(m.W, m.H)
+	if err := m.Fill(f); err != nil {
+		return nil, fmt.Errorf("read labels %q: %w", path, err)
+	}
+	return f, nil
 }
 
 // sampler reads the raw sample of a pixel; ok is false where channels differ.

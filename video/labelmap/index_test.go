@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"image"
+	"image/jpeg"
 	"os"
 	"path/filepath"
 	"slices"
@@ -211,5 +213,47 @@ func TestPack(t *testing.T) {
 	}
 	if want := []byte{26, 0x65, 0x91, 26, 0x65, 0x92}; !bytes.Equal(f.Pix, want) {
 		t.Errorf("packed %v, want %v", f.Pix, want)
+	}
+}
+
+// TestReadLabels: ids are samples, whatever colours a palette has; a picture in
+// colour, as Pack makes, stays as it is; what cannot hold ids is refused.
+func TestReadLabels(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct {
+		name string
+		png  []byte
+		want []byte // the first pixels
+		err  string
+	}{
+		{"palette.png", pngOf(2, 1, 8, 3, []byte{200, 10, 10, 9, 250, 9, 1, 2, 3}, []byte{2, 1}), []byte{2, 2, 2, 1, 1, 1}, ""},
+		{"four bits.png", pngOf(2, 1, 4, 0, nil, []byte{0x3a}), []byte{3, 3, 3, 10, 10, 10}, ""},
+		{"sixteen bits.png", pngOf(2, 1, 16, 0, nil, []byte{0, 7, 0, 200}), []byte{7, 7, 7, 200, 200, 200}, ""},
+		{"packed.png", pngOf(2, 1, 8, 2, nil, []byte{5, 1, 44, 6, 0, 0}), []byte{5, 1, 44, 6, 0, 0}, ""},
+		{"large.png", pngOf(1, 1, 16, 0, nil, []byte{1, 44}), nil, "out of range: 300"},
+		{"broken.png", []byte("dear diary"), nil, "unknown format"},
+	} {
+		path := filepath.Join(dir, c.name)
+		if err := os.WriteFile(path, c.png, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		f, err := ReadLabels(path)
+		switch {
+		case c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err) || !strings.Contains(err.Error(), path)):
+			t.Errorf("%s is refused by %v, want %q", c.name, err, c.err)
+		case c.err == "" && (err != nil || !slices.Equal(f.Pix, c.want)):
+			t.Errorf("%s: %v, %v, want %v", c.name, f, err, c.want)
+		}
+	}
+	path := filepath.Join(dir, "photo.jpg")
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, image.NewGray(image.Rect(0, 0, 8, 8)), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadLabels(path); !errors.Is(err, ErrIndex) || !strings.Contains(err.Error(), "JPEG changes ids") {
+		t.Errorf("a JPEG is refused by %v", err)
 	}
 }
