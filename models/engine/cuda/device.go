@@ -78,7 +78,7 @@ func open(o Options) (*Device, error) {
 	if d.context, err = api.ask("cuDevicePrimaryCtxRetain", d.card); err != nil {
 		return nil, err
 	}
-	about, err := api.card(o.Card)
+	about, _, err := api.card(o.Card)
 	if err != nil {
 		return nil, err
 	}

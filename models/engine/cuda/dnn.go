@@ -298,7 +298,7 @@ func (d *Device) openDNN() error {
 	}
 	h, err := d.api.ask("cudnnCreate")
 	if err != nil {
-		return nil // own kernels serve; Probe has named the library's version
+		return nil // own kernels serve; Probe says why
 	}
 	d.dnn = h
 	return d.api.call("cudnnSetStream", h, d.stream)

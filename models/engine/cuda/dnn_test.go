@@ -3,6 +3,7 @@
 package cuda_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -225,5 +226,27 @@ func TestNoDNN(t *testing.T) {
 	}
 	if about := cards[0].About; !cards[0].OK || strings.Contains(about, "\n") || !strings.Contains(about, "pip install nvidia-cudnn-cu12") && !strings.Contains(about, "cuDNN 9") {
 		t.Errorf("about: %s", about)
+	}
+}
+
+// TestDNNRefuses: a cuDNN that does not take the card is named with its reason,
+// of each card that v2v could take, and the card stays usable.
+func TestDNNRefuses(t *testing.T) {
+	log := faulty(t, "")
+	withDNN(t, "create")
+	cards, err := cuda.Probe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range cards {
+		oneLine(t, errors.New(c.About), "; cuDNN 9.1.0 does not take the card, so own kernels convolve: cudnnCreate: CUDNN_STATUS_NOT_INITIALIZED (status 1001)")
+		if !c.OK {
+			t.Errorf("cuda:%d is not to be opened: %s", i, c.About)
+		}
+	}
+	nothingLeft(t, log)
+	t.Setenv("FAKE_CUDA", "capability=7")
+	if cards, err = cuda.Probe(); err != nil || strings.Contains(cards[0].About, "does not take") {
+		t.Errorf("a card that v2v does not take: %+v, %v", cards, err)
 	}
 }
