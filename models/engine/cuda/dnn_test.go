@@ -18,12 +18,16 @@ import (
 )
 
 // withDNN adds the fake cuDNN to what is found, with a fault or none.
-func withDNN(t *testing.T, fault string) {
+func withDNN(t *testing.T, fault string) { withLibrary(t, "cudnn", "FAKE_CUDNN", fault) }
+
+// withLibrary adds a fake library to what is found.
+func withLibrary(t *testing.T, folder, variable, fault string) {
 	t.Helper()
 	needFake(t)
-	dir := os.Getenv("V2V_CUDA_PATH")
-	t.Setenv("V2V_CUDA_PATH", dir+string(filepath.ListSeparator)+filepath.Join(dir, "cudnn"))
-	t.Setenv("FAKE_CUDNN", fault)
+	path := os.Getenv("V2V_CUDA_PATH")
+	dir := filepath.SplitList(path)[0]
+	t.Setenv("V2V_CUDA_PATH", path+string(filepath.ListSeparator)+filepath.Join(dir, folder))
+	t.Setenv(variable, fault)
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	cuda.Forget()
 	t.Cleanup(cuda.Forget)
@@ -74,7 +78,7 @@ func served(t *testing.T, d engine.Device) (dnn, own int) {
 
 // TestDNNChoice: the quickest way serves, and own kernels wherever cuDNN fails.
 func TestDNNChoice(t *testing.T) {
-	for fault, want := range map[string]int{"": 1, "create": 0, "graph": 0, "plans": 0, "execute": 0, "workspace": 0, "slow": 0} {
+	for fault, want := range map[string]int{"": 1, "create": 0, "attribute": 0, "graph": 0, "plans": 0, "execute": 0, "workspace": 0, "slow": 0} {
 		t.Run("fault "+fault, func(t *testing.T) {
 			log := faulty(t, "")
 			withDNN(t, fault)

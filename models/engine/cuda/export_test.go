@@ -22,11 +22,21 @@ func Forget() {
 // convolutions of own kernels.
 func Served(e engine.Executable) (dnn, own int) {
 	for _, s := range e.(*executable).steps {
-		if s.plan != nil {
+		if s.kernel == "cudnn" {
 			dnn++
 		} else if strings.HasPrefix(s.kernel, "conv") {
 			own++
 		}
 	}
 	return dnn, own
+}
+
+// Multiplied counts the steps that cuBLASLt serves.
+func Multiplied(e engine.Executable) (n int) {
+	for _, s := range e.(*executable).steps {
+		if s.kernel == "cublaslt" {
+			n++
+		}
+	}
+	return n
 }

@@ -56,14 +56,29 @@ func (a *api) card(i int) (card Card, number uint64, err error) {
 
 // libraries says what the optional libraries do for a card.
 func (a *api) libraries(card uint64) string {
-	if a.cudnn == 0 {
-		return "; without cuDNN, so own kernels convolve: " + a.lacking.Error()
+	about := ""
+	for _, l := range []struct {
+		name            string
+		version         int
+		lacking         error
+		create, destroy string
+		own             string
+	}{
+		{cudnn.name, a.cudnn, a.lacking.cudnn, "cudnnCreate", "cudnnDestroy", "convolve"},
+		{cublasLt.name, a.lt, a.lacking.lt, "cublasLtCreate", "cublasLtDestroy", "multiply"},
+	} {
+		if l.version == 0 {
+			about += fmt.Sprintf("; without %s, so own kernels %s: %v", l.name, l.own, l.lacking)
+			continue
+		}
+		name := fmt.Sprintf("%s %d.%d.%d", l.name, l.version/10000, l.version/100%100, l.version%100)
+		if err := a.takes(card, l.create, l.destroy); err != nil {
+			about += fmt.Sprintf("; %s does not take the card, so own kernels %s: %v", name, l.own, err)
+			continue
+		}
+		about += ", " + name
 	}
-	name := fmt.Sprintf("cuDNN %d.%d.%d", a.cudnn/10000, a.cudnn/100%100, a.cudnn%100)
-	if err := a.takes(card, "cudnnCreate", "cudnnDestroy"); err != nil {
-		return fmt.Sprintf("; %s does not take the card, so own kernels convolve: %v", name, err)
-	}
-	return ", " + name
+	return about
 }
 
 // takes asks a library for a handle on a card and gives it back.

@@ -29,7 +29,7 @@ static std::map<char *, size_t> memory, pinned;
 static std::map<std::string, int> live;
 static std::vector<Action> *capturing;
 static long allocations, launches;
-static float now; // milliseconds: a launch of a kernel takes one
+static float now; // milliseconds: a launch of a kernel takes one, of a convolution five
 
 static int perform(Action &a) {
 	if (launches >= fault("lost", 1L << 60)) return LOST;
@@ -38,7 +38,7 @@ static int perform(Action &a) {
 	case 1: memset(a.dst, a.value, a.n); break;
 	case 2: {
 		launches++;
-		now += 1;
+		now += strncmp(a.launch.entry->name, "conv", 4) ? 1 : 5;
 		std::vector<void *> p;
 		for (auto &x : a.launch.arguments) p.push_back(x.data());
 		run_grid(a.launch.entry->call, a.launch.grid, a.launch.block, a.launch.shared, p.data());
@@ -63,6 +63,9 @@ static int act(Action a) {
 extern "C" __attribute__((visibility("default"))) int fake_work(std::function<void()> *f, int microseconds) {
 	return act({3, 0, 0, (size_t)microseconds, 0, {}, *f});
 }
+
+// fake_count is how the fake libraries say what is made and given back.
+extern "C" __attribute__((visibility("default"))) void fake_count(const char *what, int change) { live[what] += change; }
 
 API cuInit(unsigned) { return fault("init", 0); }
 API cuDriverGetVersion(int *v) { *v = fault("version", 12080); return 0; }
