@@ -60,6 +60,7 @@ func (c *compiler) faster(first int, g geometry, kind int, b slot, steps []engin
 	v := convolution{kind: kind, x: g.x, w: []int{g.y[1], g.x[1], g.kh, g.kw}, y: g.y, stride: g.stride, pad: g.pad, bias: b != none, post: post}
 	if c.o.Precision == engine.BFloat16 {
 		v.typ = dnnBFloat16
+		c.halve(at[idX], at[idW], at[idY])
 	}
 	own := append([]step(nil), c.steps[first:]...)
 	api := c.d.api
@@ -79,13 +80,17 @@ func (c *compiler) faster(first int, g geometry, kind int, b slot, steps []engin
 }
 
 // planned is the steps of a plan: what is read is rounded to bfloat16 first,
-// where the plan reads that.
+// where the plan reads that; constants have been when the program runs.
 func (c *compiler) planned(v convolution, p *plan, at [idOut + 1]slot) []step {
 	var steps []step
 	if v.typ == dnnBFloat16 {
 		for i, shape := range [][]int{v.x, v.w, v.y} {
 			id := idX + i
 			if at[id] == none {
+				continue
+			}
+			if half, constant := c.halves[at[id]]; constant {
+				at[id] = half
 				continue
 			}
 			n := shape[0] * shape[1] * shape[2] * shape[3]
@@ -212,7 +217,7 @@ func (c *compiler) time(steps []step) (ms float32, err error) {
 			if !seen[s] {
 				seen[s] = true
 				at[s] = uint64(total)
-				total += ceil(max(c.bytes(s), 16), 256) * 256
+				total += ceil(max(c.slots[s].bytes, 16), 256) * 256
 			}
 		}
 	}
@@ -245,14 +250,6 @@ func (c *compiler) time(steps []step) (ms float32, err error) {
 	}
 	defer call("cuGraphExecDestroy", graph)
 	return c.d.clock(runs, func() error { return call("cuGraphLaunch", graph, c.d.stream) })
-}
-
-// bytes is the size of a slot.
-func (c *compiler) bytes(s slot) int {
-	if w := c.slots[s].constant; w != nil {
-		return w.mem.bytes
-	}
-	return c.slots[s].bytes
 }
 
 // clock is the milliseconds that f's work takes on the card.

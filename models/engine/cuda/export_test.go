@@ -40,3 +40,13 @@ func Multiplied(e engine.Executable) (n int) {
 	}
 	return n
 }
+
+// ConstantBytes is how much memory the constants of an executable take.
+func ConstantBytes(e engine.Executable) (n int) {
+	for _, s := range e.(*executable).slots {
+		if s.constant != nil {
+			n += s.constant.mem.bytes
+		}
+	}
+	return n
+}
