@@ -57,7 +57,8 @@ func (c *compiler) faster(first int, g geometry, kind int, b slot, steps []engin
 		return nil
 	}
 	at[idBias], at[idAdd] = b, add
-	v := convolution{kind: kind, x: g.x, w: []int{g.y[1], g.x[1], g.kh, g.kw}, y: g.y, stride: g.stride, pad: g.pad, bias: b != none, post: post}
+	v := convolutionOf(kind, g, post)
+	v.bias, v.half = b != none, c.slots[at[idOut]].half
 	if c.o.Precision == engine.BFloat16 {
 		v.typ = dnnBFloat16
 		c.halve(at[idX], at[idW], at[idY])
@@ -79,6 +80,10 @@ func (c *compiler) faster(first int, g geometry, kind int, b slot, steps []engin
 	return nil
 }
 
+func convolutionOf(kind int, g geometry, post []pointwise) convolution {
+	return convolution{kind: kind, x: g.x, w: []int{g.y[1], g.x[1], g.kh, g.kw}, y: g.y, stride: g.stride, pad: g.pad, halfIn: g.half, post: post}
+}
+
 // planned is the steps of a plan: what is read is rounded to bfloat16 first,
 // where the plan reads that; constants have been when the program runs.
 func (c *compiler) planned(v convolution, p *plan, at [idOut + 1]slot) []step {
@@ -86,7 +91,7 @@ func (c *compiler) planned(v convolution, p *plan, at [idOut + 1]slot) []step {
 	if v.typ == dnnBFloat16 {
 		for i, shape := range [][]int{v.x, v.w, v.y} {
 			id := idX + i
-			if at[id] == none {
+			if at[id] == none || c.slots[at[id]].half {
 				continue
 			}
 			if half, constant := c.halves[at[id]]; constant {

@@ -19,6 +19,7 @@ type slotInfo struct {
 	value    int // the bound value whose buffer this is, or -1
 	constant *sharedConstant
 	table    *arg // contents that hold addresses of other slots
+	half     bool // numbers lie as bfloat16
 }
 
 // emitter adds the steps of one instruction.
@@ -43,6 +44,7 @@ type compiler struct {
 	at    []slot // where each value lies, or none
 	made  []int  // the instruction that makes each value, or -1
 	uses  []int  // how often each is read
+	half  []bool // which lie as bfloat16
 	done  map[int]bool
 	adams []adam
 	own   bool // no plans of libraries
@@ -134,6 +136,7 @@ func (c *compiler) compile() error {
 			c.uses[v]++
 		}
 	}
+	c.store()
 	c.fuseWarps()
 	c.fuseAdam()
 	for k, i := range c.p.Code {
@@ -232,14 +235,17 @@ func (c *compiler) def(v int) slot {
 	case c.at[v] != none:
 	case val.Alias >= 0:
 		c.at[v] = c.at[val.Alias]
+	case c.half[v]:
+		c.at[v] = c.slot(slotInfo{bytes: max(2*val.Size(), 16), value: -1, half: true})
 	default:
 		c.at[v] = c.temp(val.Size() * val.Type.Bytes())
 	}
 	return c.at[v]
 }
 
-// postArg is the kernels' struct Post: what is fused behind a result.
-func (c *compiler) postArg(steps []engine.Step) (arg, error) {
+// postArg is the kernels' struct Post: what is fused behind a result, and
+// whether that lies as bfloat16.
+func (c *compiler) postArg(steps []engine.Step, half bool) (arg, error) {
 	if len(steps) > 2 {
 		return arg{}, fmt.Errorf("%d steps behind one result", len(steps))
 	}
@@ -259,5 +265,5 @@ func (c *compiler) postArg(steps []engine.Step) (arg, error) {
 			return arg{}, fmt.Errorf("step %T: %w", s.Op, engine.ErrUnsupported)
 		}
 	}
-	return structArg(kind[0], kind[1], slope[0], slope[1], slotArg(add)), nil
+	return structArg(kind[0], kind[1], slope[0], slope[1], slotArg(add), boolArg(half), intArg(0)), nil
 }

@@ -123,9 +123,19 @@ type convolution struct {
 	x, w, y []int
 	stride  int
 	pad     int
-	typ     int // of what is read; results are float
+	typ     int // of what is read
 	bias    bool
 	post    []pointwise
+
+	halfIn, half bool // the picture that is read and the result lie as bfloat16
+}
+
+// stored is the type of a picture.
+func stored(half bool) int {
+	if half {
+		return dnnBFloat16
+	}
+	return dnnFloat
 }
 
 type pointwise struct {
@@ -160,9 +170,9 @@ func (g *descriptors) graph(v convolution) uint64 {
 	for i, name := range names {
 		id, typ := idX+i, v.typ
 		if i == made {
-			id, typ = idOut, dnnFloat
+			id, typ = idOut, stored(v.half)
 			if len(steps) > 0 {
-				id = idVirtual
+				id, typ = idVirtual, dnnFloat
 			}
 		}
 		t := g.tensor(id, shapes[i], typ, id == idVirtual)
@@ -173,11 +183,11 @@ func (g *descriptors) graph(v convolution) uint64 {
 	}
 	ops := []uint64{g.finish(v.kind, as...)}
 	for k, s := range steps {
-		id := idOut
+		id, typ := idOut, stored(v.half)
 		if k < len(steps)-1 {
-			id = idVirtual + 1 + k
+			id, typ = idVirtual+1+k, dnnFloat
 		}
-		next := g.tensor(id, shapes[made], dnnFloat, id != idOut)
+		next := g.tensor(id, shapes[made], typ, id != idOut)
 		ops = append(ops, g.pointwise(s, v.bias && k == 0, shapes[made], last, next))
 		last = next
 	}

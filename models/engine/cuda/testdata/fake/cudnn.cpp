@@ -191,8 +191,13 @@ static void convolve(const Graph &g, std::map<int, char *> where, bool tf32, cha
 			case 102: f = 1 / (1 + expf(-f)); break;
 			}
 		}
-	int id = g.post.empty() ? out.id : g.post.back().y.id;
-	memcpy(where[id], v.data(), 4 * v.size());
+	const Tensor &last = g.post.empty() ? out : g.post.back().y;
+	if (last.type == 9)
+		for (size_t i = 0; i < v.size(); i++) {
+			float f = rounded(v[i], 16);
+			memcpy(where[last.id] + 2 * i, (char *)&f + 2, 2);
+		}
+	else memcpy(where[last.id], v.data(), 4 * v.size());
 }
 
 API cudnnBackendExecute(void *, void *plan, void *pack) {
