@@ -55,7 +55,7 @@ go on. Exit code 3 says that some failed or are damaged.`,
 	f.StringVar(&o.format, "format", "mp4", "of the outputs: mp4, mov, mkv, webm, avi, or png for folders of pictures")
 	f.StringVar(&o.overwrite, "overwrite", "stale", "which outputs to make again: never, stale, or always")
 	f.Lookup("overwrite").NoOptDefVal = "always"
-	f.IntVar(&o.workers, "workers", 1, "clips at a time; of several cards each gets one at least")
+	f.IntVar(&o.workers, "workers", 1, "clips at a time, as many as fit a card's memory; of several\ncards each gets one at least")
 	o.lockstepFlags(f)
 	f.BoolVar(&o.failFast, "fail-fast", false, "stop at the first clip that fails")
 	f.BoolVar(&o.dryRun, "dry-run", false, "only print what would be done")
@@ -155,6 +155,10 @@ func runBatch(ctx context.Context, a *app, o batchOptions, inputs []string) (err
 	if err != nil {
 		return err
 	}
+	o.workers = max(o.workers, len(m.devs))
+	if err := o.seat(ctx, a, m, plan); err != nil {
+		return err
+	}
 	bar := a.meter("frames")
 	defer bar.done()
 	sum, err := jobs.Run(ctx, plan, jobs.Options{
@@ -164,7 +168,7 @@ func runBatch(ctx context.Context, a *app, o batchOptions, inputs []string) (err
 		},
 		NewGenerator: func(_ context.Context, worker int) (jobs.Generator, error) { return m.generator(worker), nil },
 		Together:     together,
-		Workers:      max(o.workers, len(m.devs)), FailFast: o.failFast, OnDamage: o.damage(), Start: o.start, Frames: o.frames,
+		Workers:      o.workers, FailFast: o.failFast, OnDamage: o.damage(), Start: o.start, Frames: o.frames,
 		Events: func(e jobs.Event) { a.batchEvent(bar, e) }, Log: a.log,
 	})
 	bar.done()

@@ -43,6 +43,7 @@ type machine struct {
 	model *models.Model
 	first *video.Frame
 	steps []*models.Lockstep // by device; nil where every clip runs alone
+	seats []int              // by worker, the number of its device; nil: they take turns
 	o     modelOptions
 }
 
@@ -108,9 +109,13 @@ type generator struct {
 }
 
 func (m *machine) generator(worker int) *generator {
-	g := &generator{m: m, dev: m.devs[worker%len(m.devs)], style: styleSource{o: m.o.style}}
+	seat := worker % len(m.devs)
+	if m.seats != nil {
+		seat = m.seats[worker]
+	}
+	g := &generator{m: m, dev: m.devs[seat], style: styleSource{o: m.o.style}}
 	if m.steps != nil {
-		g.step = m.steps[worker%len(m.devs)]
+		g.step = m.steps[seat]
 	}
 	return g
 }

@@ -115,11 +115,13 @@ func count(params []nn.Param) int {
 }
 
 // held is how many bytes a program's values need at the same time, packed as a
-// device packs them, without its constants.
+// device packs them, without its constants. Values that fusing has left unmade
+// need none.
 func held(p *engine.Program) int {
 	first, last := make([]int, len(p.Values)), make([]int, len(p.Values))
+	made := make([]bool, len(p.Values))
 	for i, in := range p.Code {
-		first[in.Out], last[in.Out] = i, i
+		first[in.Out], last[in.Out], made[in.Out] = i, i, true
 		for _, v := range in.Reads() {
 			last[v] = i
 		}
@@ -131,6 +133,9 @@ func held(p *engine.Program) int {
 		switch {
 		case v.Role == engine.Constant || v.Alias >= 0:
 		case v.Role == engine.Temporary && !v.Output:
+			if !made[i] {
+				continue
+			}
 			spans = append(spans, engine.Span{First: first[i], Last: last[i], Bytes: n})
 		default:
 			bytes += n

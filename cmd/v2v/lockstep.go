@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -138,12 +136,16 @@ func (o *batchOptions) fitting(m *machine, of size, most int) (n int, about stri
 	limit, what := int64(o.memory), "allowed"
 	if limit == 0 {
 		if limit, err = m.freeMemory(); err != nil {
-			return 0, "", err
+			return 0, "", fmt.Errorf("--lockstep auto: %w; give --memory-limit", err)
 		}
 		limit, what = limit/2, "that are half of what is free"
 	}
+	f, err := m.footprint(of)
+	if err != nil {
+		return 0, "", err
+	}
 	for n = most; ; n-- {
-		need, err := m.needs(n, of)
+		need, err := m.together(f, n, of)
 		if err != nil {
 			return 0, "", err
 		}
@@ -151,71 +153,4 @@ func (o *batchOptions) fitting(m *machine, of size, most int) (n int, about stri
 			return n, fmt.Sprintf(", about %d MB of the %d MB %s", need>>20, limit>>20, what), nil
 		}
 	}
-}
-
-// needs is about how many bytes of a device n clips of a size take together:
-// the weights, and the values of a program of n rows, of that of one row which
-// the last clip runs in, and of those that make first frames.
-func (m *machine) needs(n int, of size) (int64, error) {
-	bytes := int64(0)
-	add := func(net models.Network, rows, times int) error {
-		p, err := models.GeneratorProgram(net, rows, of.H, of.W)
-		if err == nil {
-			bytes += int64(times) * int64(held(p))
-		}
-		return err
-	}
-	nets := []models.Network{m.model.Net}
-	if m.model.First != nil {
-		nets = append(nets, m.model.First)
-	}
-	for i, net := range nets {
-		params, err := models.Parameters(net)
-		if err != nil {
-			return 0, err
-		}
-		bytes += 4 * int64(count(params))
-		if err := add(net, 1, 1+i*(n-1)); err != nil {
-			return 0, err
-		}
-	}
-	if n == 1 {
-		return bytes, nil
-	}
-	return bytes, add(m.model.Net, n, 1)
-}
-
-// freeMemory is what the device with the least has left, in bytes: a card's
-// own, else the machine's.
-func (m *machine) freeMemory() (least int64, err error) {
-	for i, d := range m.devs {
-		var free int64
-		if card, ok := d.(interface{ FreeMemory() (int64, error) }); ok {
-			free, err = card.FreeMemory()
-		} else {
-			free, err = hostMemory()
-		}
-		if err != nil {
-			return 0, fmt.Errorf("--lockstep auto: free memory of %s: %w; give --memory-limit", d.Name(), err)
-		}
-		if i == 0 || free < least {
-			least = free
-		}
-	}
-	return least, nil
-}
-
-// hostMemory is what the system can give without swapping, in bytes.
-func hostMemory() (int64, error) {
-	text, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) == 3 && f[0] == "MemAvailable:" {
-			kb, err := strconv.ParseInt(f[1], 10, 64)
-			return kb << 10, err
-		}
-	}
-	return 0, errors.New("/proc/meminfo does not tell")
 }

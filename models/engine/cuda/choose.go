@@ -13,14 +13,14 @@ import (
 	"github.com/v2v/v2v/models/op"
 )
 
-// choice is how a convolution is computed: by own kernels, or by a plan.
+// choice is how a convolution is computed: by own kernels, or by a library's plan.
 type choice struct{ plan *plan }
 
 // ownPlace is what the cache says of own kernels.
 const ownPlace = -1
 
-// posts is what cuDNN fuses behind a convolution, and where the added picture
-// lies; steps that it does not know make ok false.
+// posts is what is fused behind a convolution, and where the added picture
+// lies; steps that cuDNN does not know make ok false.
 func (c *compiler) posts(steps []engine.Step) (post []pointwise, add slot, ok bool) {
 	add = none
 	for _, s := range steps {
@@ -46,10 +46,10 @@ func (c *compiler) posts(steps []engine.Step) (post []pointwise, add slot, ok bo
 }
 
 // faster replaces the steps from number first on, a convolution by own kernels,
-// by a plan of cuDNN's where that is quicker on this card. at holds the slots
-// by identity.
+// by a plan of cuDNN's or cuBLASLt's where that is quicker on this card. at holds
+// the slots by identity.
 func (c *compiler) faster(first int, g geometry, kind int, b slot, steps []engine.Step, at [idOut + 1]slot) error {
-	if c.d.dnn == 0 || c.own || g.reflect && g.pad > 0 {
+	if c.d.dnn == 0 && c.d.lt == 0 || c.own || g.reflect && g.pad > 0 {
 		return nil
 	}
 	post, add, ok := c.posts(steps)
@@ -57,12 +57,15 @@ func (c *compiler) faster(first int, g geometry, kind int, b slot, steps []engin
 		return nil
 	}
 	at[idBias], at[idAdd] = b, add
-	v := convolution{kind: kind, x: g.x, w: []int{g.y[1], g.x[1], g.kh, g.kw}, y: g.y, stride: g.stride, pad: g.pad, bias: b != none, post: post}
+	v := convolutionOf(kind, g, post)
+	v.bias, v.half = b != none, c.slots[at[idOut]].half
 	if c.o.Precision == engine.BFloat16 {
 		v.typ = dnnBFloat16
+		c.halve(at[idX], at[idW], at[idY])
 	}
 	own := append([]step(nil), c.steps[first:]...)
-	key := fmt.Sprintf("%s|%d|%d|%d|%v|%+v", c.d.model, c.d.api.driver, c.d.api.nvrtc, c.d.api.cudnn, c.o.Precision, v)
+	api := c.d.api
+	key := fmt.Sprintf("%s|%d|%d|%d|%d|%v|%+v", c.d.model, api.driver, api.nvrtc, api.cudnn, api.lt, c.o.Precision, v)
 	chosen, known := c.d.choices[key]
 	if !known {
 		var err error
@@ -77,14 +80,22 @@ func (c *compiler) faster(first int, g geometry, kind int, b slot, steps []engin
 	return nil
 }
 
+func convolutionOf(kind int, g geometry, post []pointwise) convolution {
+	return convolution{kind: kind, x: g.x, w: []int{g.y[1], g.x[1], g.kh, g.kw}, y: g.y, stride: g.stride, pad: g.pad, halfIn: g.half, post: post}
+}
+
 // planned is the steps of a plan: what is read is rounded to bfloat16 first,
-// where the plan reads that.
+// where the plan reads that; constants have been when the program runs.
 func (c *compiler) planned(v convolution, p *plan, at [idOut + 1]slot) []step {
 	var steps []step
 	if v.typ == dnnBFloat16 {
 		for i, shape := range [][]int{v.x, v.w, v.y} {
 			id := idX + i
-			if at[id] == none {
+			if at[id] == none || c.slots[at[id]].half {
+				continue
+			}
+			if half, constant := c.halves[at[id]]; constant {
+				at[id] = half
 				continue
 			}
 			n := shape[0] * shape[1] * shape[2] * shape[3]
@@ -93,7 +104,10 @@ func (c *compiler) planned(v convolution, p *plan, at [idOut + 1]slot) []step {
 			at[id] = half
 		}
 	}
-	s := step{kernel: "cudnn", plan: p}
+	s, post := step{kernel: "cudnn", plan: p}, []pointwise(nil) // cuDNN has them in the plan
+	if p.product != nil {
+		s.kernel, post = "cublaslt", v.behind()
+	}
 	for _, a := range at {
 		s.args = append(s.args, slotArg(a))
 	}
@@ -103,6 +117,9 @@ func (c *compiler) planned(v convolution, p *plan, at [idOut + 1]slot) []step {
 	}
 	s.args = append(s.args, slotArg(workspace))
 	steps = append(steps, s)
+	for _, p := range post {
+		steps = append(steps, p.step(v.size(), at))
+	}
 	for i := range steps {
 		steps[i].name = c.name
 	}
@@ -116,15 +133,18 @@ func (c *compiler) choose(key string, v convolution, own []step, at [idOut + 1]s
 	place, cached := ownPlace, false
 	if raw, err := os.ReadFile(path); err == nil {
 		n, err := fmt.Sscanf(string(raw), "v2v %d\n", &place)
-		cached = n == 1 && err == nil && place >= ownPlace && place < 2*mostConfigs
+		cached = n == 1 && err == nil && place >= ownPlace && place < ltPlace+mostConfigs
 	}
 	if cached && place == ownPlace {
 		return choice{}, nil
 	}
-	exact := c.o.Precision == engine.Float32
 	if cached {
+		ask := c.d.plans
+		if place >= ltPlace {
+			ask = c.d.products
+		}
 		var found *plan
-		err := c.d.plans(v, exact, func(at int, p *plan) (bool, error) {
+		err := ask(v, c.o.Precision, func(at int, p *plan) (bool, error) {
 			if at == place {
 				found = p
 			}
@@ -152,7 +172,7 @@ func (c *compiler) measure(v convolution, own []step, at [idOut + 1]slot) (best 
 	}
 	least, place, lasting := float32(math.Inf(1)), ownPlace, true
 	timed := false
-	err = c.d.plans(v, c.o.Precision == engine.Float32, func(i int, p *plan) (bool, error) {
+	whole, err := c.d.ways(v, c.o.Precision, func(i int, p *plan) (bool, error) {
 		if !timed { // only once there is something to compare with
 			timed = true
 			var err error
@@ -174,10 +194,21 @@ func (c *compiler) measure(v convolution, own []step, at [idOut + 1]slot) (best 
 		least, best, place = ms, p, i
 		return true, nil
 	})
-	if s, ok := err.(*statusError); ok && s.dnn() {
-		return nil, ownPlace, false, nil // cuDNN does not take the graph, this time
+	return best, place, whole && lasting || best != nil, err
+}
+
+// ways asks one library after the other, and says whether each took the
+// convolution; another run may find that one does.
+func (d *Device) ways(v convolution, precision engine.Precision, each func(place int, p *plan) (keep bool, err error)) (whole bool, err error) {
+	whole = true
+	for _, ask := range []func(convolution, engine.Precision, func(int, *plan) (bool, error)) error{d.plans, d.products} {
+		err := ask(v, precision, each)
+		if err != nil && !optional(err) {
+			return false, err
+		}
+		whole = whole && err == nil
 	}
-	return best, place, lasting || best != nil, err
+	return whole, nil
 }
 
 // time runs steps as a captured graph in memory of their own and returns the
@@ -191,7 +222,7 @@ func (c *compiler) time(steps []step) (ms float32, err error) {
 			if !seen[s] {
 				seen[s] = true
 				at[s] = uint64(total)
-				total += ceil(max(c.bytes(s), 16), 256) * 256
+				total += ceil(max(c.slots[s].bytes, 16), 256) * 256
 			}
 		}
 	}
@@ -224,14 +255,6 @@ func (c *compiler) time(steps []step) (ms float32, err error) {
 	}
 	defer call("cuGraphExecDestroy", graph)
 	return c.d.clock(runs, func() error { return call("cuGraphLaunch", graph, c.d.stream) })
-}
-
-// bytes is the size of a slot.
-func (c *compiler) bytes(s slot) int {
-	if w := c.slots[s].constant; w != nil {
-		return w.mem.bytes
-	}
-	return c.slots[s].bytes
 }
 
 // clock is the milliseconds that f's work takes on the card.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"unsafe"
 
 	"gorgonia.org/tensor"
 
@@ -20,13 +19,7 @@ type slotInfo struct {
 	value    int // the bound value whose buffer this is, or -1
 	constant *sharedConstant
 	table    *arg // contents that hold addresses of other slots
-}
-
-// sharedConstant is a constant that the executables of one source read.
-type sharedConstant struct {
-	key   string // empty: one executable's own
-	mem   *block
-	users int
+	half     bool // numbers lie as bfloat16
 }
 
 // emitter adds the steps of one instruction.
@@ -51,10 +44,14 @@ type compiler struct {
 	at    []slot // where each value lies, or none
 	made  []int  // the instruction that makes each value, or -1
 	uses  []int  // how often each is read
+	half  []bool // which lie as bfloat16
 	done  map[int]bool
 	adams []adam
-	own   bool // no plans of cuDNN
+	own   bool // no plans of libraries
 	name  string
+
+	constants map[slot]int  // which value each is; loaded when the steps are known
+	halves    map[slot]slot // where constants lie rounded to bfloat16
 }
 
 // Compile implements engine.Device.
@@ -78,9 +75,12 @@ func (d *Device) Compile(p *engine.Program, o engine.Options) (engine.Executable
 
 // build compiles and links, with own kernels alone or not.
 func (d *Device) build(p *engine.Program, o engine.Options, own bool) (*executable, error) {
-	c := &compiler{d: d, p: p, o: o, done: map[int]bool{}, own: own}
+	c := &compiler{d: d, p: p, o: o, done: map[int]bool{}, own: own, constants: map[slot]int{}, halves: map[slot]slot{}}
 	var e *executable
 	err := c.compile()
+	if err == nil {
+		err = c.load()
+	}
 	if err == nil {
 		e, err = c.link()
 	}
@@ -136,6 +136,7 @@ func (c *compiler) compile() error {
 			c.uses[v]++
 		}
 	}
+	c.store()
 	c.fuseWarps()
 	c.fuseAdam()
 	for k, i := range c.p.Code {
@@ -209,9 +210,10 @@ func (c *compiler) use(v int) (slot, error) {
 	if val.Role != engine.Constant {
 		return none, fmt.Errorf("value %d is read before it is made", v)
 	}
-	s, err := c.constant(v)
+	s := c.temp(val.Size() * val.Type.Bytes())
+	c.constants[s] = v
 	c.at[v] = s
-	return s, err
+	return s, nil
 }
 
 // in is where the inputs of an instruction lie.
@@ -233,44 +235,17 @@ func (c *compiler) def(v int) slot {
 	case c.at[v] != none:
 	case val.Alias >= 0:
 		c.at[v] = c.at[val.Alias]
+	case c.half[v]:
+		c.at[v] = c.slot(slotInfo{bytes: max(2*val.Size(), 16), value: -1, half: true})
 	default:
 		c.at[v] = c.temp(val.Size() * val.Type.Bytes())
 	}
 	return c.at[v]
 }
 
-// constant loads a constant, or finds it among those of its source.
-func (c *compiler) constant(v int) (slot, error) {
-	val := c.p.Values[v]
-	key := ""
-	if c.o.Source != "" {
-		key = c.o.Source + "\x00" + val.Name
-		if w := c.d.shared[key]; w != nil && w.mem.bytes == 4*val.Size() {
-			w.users++
-			return c.slot(slotInfo{value: -1, constant: w}), nil
-		}
-	}
-	if c.o.Constants == nil {
-		return none, fmt.Errorf("no source for constant %s", val.Name)
-	}
-	raw := make([]float32, val.Size())
-	if err := c.o.Constants(val.Name, raw); err != nil {
-		return none, fmt.Errorf("constant %s: %w", val.Name, err)
-	}
-	mem, err := c.d.alloc("constant "+val.Name, 4*val.Size())
-	if err != nil {
-		return none, err
-	}
-	w := &sharedConstant{key: key, mem: mem, users: 1}
-	s := c.slot(slotInfo{value: -1, constant: w})
-	if key != "" {
-		c.d.shared[key] = w
-	}
-	return s, c.d.staging.upload(c.d, mem, val.Shape, engine.F32, unsafe.Slice((*byte)(unsafe.Pointer(&raw[0])), 4*len(raw)))
-}
-
-// postArg is the kernels' struct Post: what is fused behind a result.
-func (c *compiler) postArg(steps []engine.Step) (arg, error) {
+// postArg is the kernels' struct Post: what is fused behind a result, and
+// whether that lies as bfloat16.
+func (c *compiler) postArg(steps []engine.Step, half bool) (arg, error) {
 	if len(steps) > 2 {
 		return arg{}, fmt.Errorf("%d steps behind one result", len(steps))
 	}
@@ -290,5 +265,5 @@ func (c *compiler) postArg(steps []engine.Step) (arg, error) {
 			return arg{}, fmt.Errorf("step %T: %w", s.Op, engine.ErrUnsupported)
 		}
 	}
-	return structArg(kind[0], kind[1], slope[0], slope[1], slotArg(add)), nil
+	return structArg(kind[0], kind[1], slope[0], slope[1], slotArg(add), boolArg(half), intArg(0)), nil
 }

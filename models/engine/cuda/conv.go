@@ -28,11 +28,22 @@ type geometry struct {
 	kh, kw      int
 	stride, pad int
 	reflect     bool
+	half        bool // what is read lies as bfloat16
 }
 
 func (g geometry) arg() arg {
 	return structArg(intArg(g.x[0]), intArg(g.x[2]), intArg(g.x[3]), intArg(g.x[1]), intArg(g.y[2]), intArg(g.y[3]), intArg(g.y[1]),
-		intArg(g.kh), intArg(g.kw), intArg(g.stride), intArg(g.pad), boolArg(g.reflect))
+		intArg(g.kh), intArg(g.kw), intArg(g.stride), intArg(g.pad), boolArg(g.reflect), boolArg(g.half))
+}
+
+func (c *compiler) convGeometry(i engine.Instr, o op.Conv) geometry {
+	w := c.shape(i.In[1])
+	return geometry{x: c.shape(i.In[0]), y: c.shape(i.Out), kh: w[2], kw: w[3], stride: o.Stride, pad: o.Pad, reflect: o.Reflect}
+}
+
+func (c *compiler) convTGeometry(i engine.Instr, o op.ConvT) geometry {
+	w := c.shape(i.In[1])
+	return geometry{x: c.shape(i.Out), y: c.shape(i.In[0]), kh: w[2], kw: w[3], stride: o.Stride, pad: o.Pad}
 }
 
 func ceil(a, b int) int { return (a + b - 1) / b }
@@ -60,13 +71,13 @@ func emitConv(c *compiler, i engine.Instr) error {
 	if err != nil {
 		return err
 	}
-	post, err := c.postArg(i.Post)
+	post, err := c.postArg(i.Post, c.half[i.Out])
 	if err != nil {
 		return err
 	}
-	o, x, w, y := i.Op.(op.Conv), c.shape(i.In[0]), c.shape(i.In[1]), c.shape(i.Out)
-	g := geometry{x: x, y: y, kh: w[2], kw: w[3], stride: o.Stride, pad: o.Pad, reflect: o.Reflect}
-	first, out := len(c.steps), c.def(i.Out)
+	g := c.convGeometry(i, i.Op.(op.Conv))
+	g.half = c.slots[in[0]].half
+	y, first, out := g.y, len(c.steps), c.def(i.Out)
 	c.add(step{
 		kernel: c.convKernel("conv"), grid: [3]int{ceil(y[0]*y[2]*y[3], tileRows), ceil(y[1], tileCols), 1}, block: threads, shared: convShared,
 		args: []arg{g.arg(), post, slotArg(in[0]), slotArg(in[1]), slotArg(bias(in)), slotArg(out)},
@@ -88,12 +99,12 @@ func emitConvT(c *compiler, i engine.Instr) error {
 	if err != nil {
 		return err
 	}
-	post, err := c.postArg(i.Post)
+	post, err := c.postArg(i.Post, c.half[i.Out])
 	if err != nil {
 		return err
 	}
-	o, w := i.Op.(op.ConvT), c.shape(i.In[1])
-	g := geometry{x: c.shape(i.Out), y: c.shape(i.In[0]), kh: w[2], kw: w[3], stride: o.Stride, pad: o.Pad}
+	g := c.convTGeometry(i, i.Op.(op.ConvT))
+	g.half = c.slots[in[0]].half
 	first, out := len(c.steps), c.def(i.Out)
 	c.back(g, post, in[0], in[1], bias(in), out)
 	return c.faster(first, g, ofBackData, bias(in), i.Post, identities(none, in[1], in[0], out))
@@ -104,7 +115,7 @@ func emitConvGradX(c *compiler, i engine.Instr) error {
 	if err != nil {
 		return err
 	}
-	post, err := c.postArg(nil)
+	post, err := c.postArg(nil, false)
 	if err != nil {
 		return err
 	}

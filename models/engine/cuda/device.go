@@ -29,6 +29,7 @@ type Device struct {
 	shared     map[string]*sharedConstant
 	memory     map[*block]bool
 	dnn        uint64 // handle of cuDNN, or 0
+	lt         uint64 // and of cuBLASLt
 	kept       []*plan
 	choices    map[string]choice // of convolutions
 	cache      string
@@ -78,7 +79,7 @@ func open(o Options) (*Device, error) {
 	if d.context, err = api.ask("cuDevicePrimaryCtxRetain", d.card); err != nil {
 		return nil, err
 	}
-	about, err := api.card(o.Card)
+	about, _, err := api.card(o.Card)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +127,7 @@ func (d *Device) prepare(cache string) error {
 	if d.stream, err = d.api.ask("cuStreamCreate", nonBlocking); err != nil {
 		return err
 	}
-	if err := d.openDNN(); err != nil {
+	if err := d.openLibraries(); err != nil {
 		return err
 	}
 	return d.staging.open(d)
@@ -179,7 +180,7 @@ func (d *Device) Name() string { return fmt.Sprintf("cuda:%d", d.number) }
 func (d *Device) Close() error {
 	return d.do(func() error {
 		d.staging.close(d)
-		d.closeDNN()
+		d.closeLibraries()
 		if d.stream != 0 {
 			d.api.call("cuStreamDestroy_v2", d.stream)
 		}

@@ -23,10 +23,11 @@ import (
 type api struct {
 	handles []unsafe.Pointer
 	fn      map[string]unsafe.Pointer
-	driver  int   // CUDA version of the driver
-	nvrtc   int   // and of the compiler
-	cudnn   int   // 10000*major + 100*minor + patch, or 0
-	lacking error // why there is no cuDNN
+	driver  int // CUDA version of the driver
+	nvrtc   int // and of the compiler
+	cudnn   int // 10000*major + 100*minor + patch, or 0
+	lt      int // cuBLASLt's, likewise
+	lacking struct{ cudnn, lt error }
 }
 
 // statusError is what a function of CUDA has returned.
@@ -40,8 +41,23 @@ func (e *statusError) Error() string {
 	return fmt.Sprintf("%s: %s (status %d)", e.function, e.name, e.status)
 }
 
-// dnn says that it is a status of cuDNN.
-func (e *statusError) dnn() bool { return strings.HasPrefix(e.function, "cudnn") }
+// statuses are those of an optional library, or nil: those of the driver and of
+// the compiler.
+func (e *statusError) statuses() map[int]string {
+	switch {
+	case strings.HasPrefix(e.function, "cudnn"):
+		return dnnStatuses
+	case strings.HasPrefix(e.function, "cublasLt"):
+		return ltStatuses
+	}
+	return nil
+}
+
+// optional says that an error is of a library that own kernels replace.
+func optional(err error) bool {
+	var s *statusError
+	return errors.As(err, &s) && s.statuses() != nil
+}
 
 // The statuses that are told apart.
 const (
@@ -99,7 +115,7 @@ func (a *api) close() {
 
 // raw calls a function and returns its status.
 func (a *api) raw(function string, args ...uint64) int {
-	var in [12]C.uint64_t
+	var in [16]C.uint64_t
 	for i, x := range args {
 		in[i] = C.uint64_t(x)
 	}
@@ -113,8 +129,8 @@ func (a *api) call(function string, args ...uint64) error {
 		return nil
 	}
 	e := &statusError{function: function, status: status, name: "unknown status"}
-	if e.dnn() {
-		if name, ok := dnnStatuses[status]; ok {
+	if names := e.statuses(); names != nil {
+		if name, ok := names[status]; ok {
 			e.name = name
 		}
 		return e
@@ -198,11 +214,7 @@ func (a *api) start() error {
 	} else if err != nil {
 		return fmt.Errorf("start the driver: %w", err)
 	}
-	compiler := nvrtc
-	if a.driver < 13000 { // loads nothing that a newer compiler made
-		compiler.files = compiler.files[1:]
-	}
-	if err := a.open(compiler); err != nil {
+	if err := a.open(nvrtc.forDriver(a.driver)); err != nil {
 		return err
 	}
 	var out room
@@ -211,8 +223,11 @@ func (a *api) start() error {
 		return err
 	}
 	a.nvrtc = 1000*int(out.get(0)) + 10*int(out.get(1))
-	if a.lacking = a.open(cudnn); a.lacking == nil {
+	if a.lacking.cudnn = a.open(cudnn); a.lacking.cudnn == nil {
 		a.cudnn = a.raw("cudnnGetVersion")
+	}
+	if a.lacking.lt = a.open(cublasLt.forDriver(a.driver)); a.lacking.lt == nil {
+		a.lt = a.raw("cublasLtGetVersion")
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math"
 	"unsafe"
+
+	"github.com/v2v/v2v/models/engine"
 )
 
 // descriptors are cuDNN's, with an error that sticks and C memory; what is not
@@ -121,9 +123,19 @@ type convolution struct {
 	x, w, y []int
 	stride  int
 	pad     int
-	typ     int // of what is read; results are float
+	typ     int // of what is read
 	bias    bool
 	post    []pointwise
+
+	halfIn, half bool // the picture that is read and the result lie as bfloat16
+}
+
+// stored is the type of a picture.
+func stored(half bool) int {
+	if half {
+		return dnnBFloat16
+	}
+	return dnnFloat
 }
 
 type pointwise struct {
@@ -158,9 +170,9 @@ func (g *descriptors) graph(v convolution) uint64 {
 	for i, name := range names {
 		id, typ := idX+i, v.typ
 		if i == made {
-			id, typ = idOut, dnnFloat
+			id, typ = idOut, stored(v.half)
 			if len(steps) > 0 {
-				id = idVirtual
+				id, typ = idVirtual, dnnFloat
 			}
 		}
 		t := g.tensor(id, shapes[i], typ, id == idVirtual)
@@ -171,11 +183,11 @@ func (g *descriptors) graph(v convolution) uint64 {
 	}
 	ops := []uint64{g.finish(v.kind, as...)}
 	for k, s := range steps {
-		id := idOut
+		id, typ := idOut, stored(v.half)
 		if k < len(steps)-1 {
-			id = idVirtual + 1 + k
+			id, typ = idVirtual+1+k, dnnFloat
 		}
-		next := g.tensor(id, shapes[made], dnnFloat, id != idOut)
+		next := g.tensor(id, shapes[made], typ, id != idOut)
 		ops = append(ops, g.pointwise(s, v.bias && k == 0, shapes[made], last, next))
 		last = next
 	}
@@ -196,11 +208,21 @@ func (g *descriptors) pointwise(s pointwise, bias bool, shape []int, x, y uint64
 	return g.finish(ofPointwiseOp, op...)
 }
 
-// plan is a convolution that cuDNN can execute; it lives as long as the device.
+// plan is a convolution that cuDNN can execute, or cuBLASLt where it has a
+// product; it lives as long as the device.
 type plan struct {
 	parts     *descriptors
 	at        uint64
+	product   *matmul
 	workspace int
+}
+
+func (p *plan) destroy() {
+	if p.product != nil {
+		p.product.destroy()
+		return
+	}
+	p.parts.destroy()
 }
 
 // mostConfigs bounds how many ways of one heuristic mode are tried.
@@ -208,7 +230,11 @@ const mostConfigs = 6
 
 // plans asks the heuristics, the quick ones first, and hands on each way that
 // cuDNN can take and that keeps the program's promises, with its place.
-func (d *Device) plans(v convolution, exact bool, each func(place int, p *plan) (keep bool, err error)) error {
+func (d *Device) plans(v convolution, precision engine.Precision, each func(place int, p *plan) (keep bool, err error)) error {
+	if d.dnn == 0 {
+		return nil
+	}
+	exact := precision == engine.Float32
 	g := &descriptors{d: d}
 	defer g.destroy()
 	graph := g.graph(v)
@@ -275,6 +301,9 @@ func (d *Device) promised(config uint64, exact bool) bool {
 // execute gives a plan to the computation's stream; where has the memory of
 // each identity, 0 for those that the plan has not.
 func (d *Device) execute(p *plan, where [idOut + 1]uint64, workspace uint64) error {
+	if p.product != nil {
+		return d.multiply(p.product, where, workspace, p.workspace)
+	}
 	g := &descriptors{d: d}
 	defer g.destroy()
 	var ids []int
@@ -291,26 +320,35 @@ func (d *Device) execute(p *plan, where [idOut + 1]uint64, workspace uint64) err
 	return d.api.call("cudnnBackendExecute", d.dnn, p.at, pack)
 }
 
-// openDNN takes cuDNN's handle, if the library is there and takes the card.
-func (d *Device) openDNN() error {
+// openLibraries takes the handles of cuDNN and cuBLASLt, where the libraries are
+// there and take the card. Own kernels serve where they do not; Probe says why.
+func (d *Device) openLibraries() (err error) {
+	if d.api.lt != 0 {
+		if d.lt, err = d.api.ask("cublasLtCreate"); err != nil {
+			d.lt = 0
+		}
+	}
 	if d.api.cudnn == 0 {
 		return nil
 	}
-	h, err := d.api.ask("cudnnCreate")
-	if err != nil {
-		return nil // own kernels serve; Probe has named the library's version
+	if d.dnn, err = d.api.ask("cudnnCreate"); err != nil {
+		d.dnn = 0
+		return nil
 	}
-	d.dnn = h
-	return d.api.call("cudnnSetStream", h, d.stream)
+	return d.api.call("cudnnSetStream", d.dnn, d.stream)
 }
 
-func (d *Device) closeDNN() {
+func (d *Device) closeLibraries() {
 	for _, p := range d.kept {
-		p.parts.destroy()
+		p.destroy()
 	}
 	d.kept = nil
 	if d.dnn != 0 {
 		d.api.call("cudnnDestroy", d.dnn)
 		d.dnn = 0
+	}
+	if d.lt != 0 {
+		d.api.call("cublasLtDestroy", d.lt)
+		d.lt = 0
 	}
 }

@@ -3,6 +3,7 @@
 package cuda_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,12 +18,16 @@ import (
 )
 
 // withDNN adds the fake cuDNN to what is found, with a fault or none.
-func withDNN(t *testing.T, fault string) {
+func withDNN(t *testing.T, fault string) { withLibrary(t, "cudnn", "FAKE_CUDNN", fault) }
+
+// withLibrary adds a fake library to what is found.
+func withLibrary(t *testing.T, folder, variable, fault string) {
 	t.Helper()
 	needFake(t)
-	dir := os.Getenv("V2V_CUDA_PATH")
-	t.Setenv("V2V_CUDA_PATH", dir+string(filepath.ListSeparator)+filepath.Join(dir, "cudnn"))
-	t.Setenv("FAKE_CUDNN", fault)
+	path := os.Getenv("V2V_CUDA_PATH")
+	dir := filepath.SplitList(path)[0]
+	t.Setenv("V2V_CUDA_PATH", path+string(filepath.ListSeparator)+filepath.Join(dir, folder))
+	t.Setenv(variable, fault)
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	cuda.Forget()
 	t.Cleanup(cuda.Forget)
@@ -73,7 +78,7 @@ func served(t *testing.T, d engine.Device) (dnn, own int) {
 
 // TestDNNChoice: the quickest way serves, and own kernels wherever cuDNN fails.
 func TestDNNChoice(t *testing.T) {
-	for fault, want := range map[string]int{"": 1, "create": 0, "graph": 0, "plans": 0, "execute": 0, "workspace": 0, "slow": 0} {
+	for fault, want := range map[string]int{"": 1, "create": 0, "attribute": 0, "graph": 0, "plans": 0, "execute": 0, "workspace": 0, "slow": 0} {
 		t.Run("fault "+fault, func(t *testing.T) {
 			log := faulty(t, "")
 			withDNN(t, fault)
@@ -225,5 +230,27 @@ func TestNoDNN(t *testing.T) {
 	}
 	if about := cards[0].About; !cards[0].OK || strings.Contains(about, "\n") || !strings.Contains(about, "pip install nvidia-cudnn-cu12") && !strings.Contains(about, "cuDNN 9") {
 		t.Errorf("about: %s", about)
+	}
+}
+
+// TestDNNRefuses: a cuDNN that does not take the card is named with its reason,
+// of each card that v2v could take, and the card stays usable.
+func TestDNNRefuses(t *testing.T) {
+	log := faulty(t, "")
+	withDNN(t, "create")
+	cards, err := cuda.Probe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range cards {
+		oneLine(t, errors.New(c.About), "; cuDNN 9.1.0 does not take the card, so own kernels convolve: cudnnCreate: CUDNN_STATUS_NOT_INITIALIZED (status 1001)")
+		if !c.OK {
+			t.Errorf("cuda:%d is not to be opened: %s", i, c.About)
+		}
+	}
+	nothingLeft(t, log)
+	t.Setenv("FAKE_CUDA", "capability=7")
+	if cards, err = cuda.Probe(); err != nil || strings.Contains(cards[0].About, "does not take") {
+		t.Errorf("a card that v2v does not take: %+v, %v", cards, err)
 	}
 }

@@ -22,11 +22,45 @@ func Forget() {
 // convolutions of own kernels.
 func Served(e engine.Executable) (dnn, own int) {
 	for _, s := range e.(*executable).steps {
-		if s.plan != nil {
-			dnn++
-		} else if strings.HasPrefix(s.kernel, "conv") {
+		if strings.HasPrefix(s.kernel, "conv") {
 			own++
 		}
 	}
-	return dnn, own
+	return Steps(e, "cudnn"), own
+}
+
+// Multiplied counts the steps that cuBLASLt serves.
+func Multiplied(e engine.Executable) int { return Steps(e, "cublaslt") }
+
+// ConstantBytes is how much memory the constants of an executable take.
+func ConstantBytes(e engine.Executable) (n int) {
+	for _, s := range e.(*executable).slots {
+		if s.constant != nil {
+			n += s.constant.mem.bytes
+		}
+	}
+	return n
+}
+
+// ArenaBytes is how much memory the temporaries of an executable take.
+func ArenaBytes(e engine.Executable) int { return e.(*executable).arena.bytes }
+
+// Halves counts the temporaries of an executable that lie as bfloat16.
+func Halves(e engine.Executable) (n int) {
+	for _, s := range e.(*executable).slots {
+		if s.half {
+			n++
+		}
+	}
+	return n
+}
+
+// Steps counts the launches of a kernel in a run.
+func Steps(e engine.Executable, kernel string) (n int) {
+	for _, s := range e.(*executable).steps {
+		if s.kernel == kernel {
+			n++
+		}
+	}
+	return n
 }

@@ -50,14 +50,22 @@ var facts = map[string]int{
 	"CUDNN_ATTR_ENGINE_NUMERICAL_NOTE": engineNotes,
 }
 
+// ltFacts is every number of ltfacts.go by its name.
+var ltFacts = map[string]int{
+	"CUDA_R_32F": ltFloat, "CUDA_R_16BF": ltBFloat16, "CUBLAS_COMPUTE_32F": ltCompute, "CUBLAS_COMPUTE_32F_FAST_TF32": ltComputeTF32, "CUBLAS_OP_T": ltTurned,
+	"CUBLASLT_MATMUL_DESC_TRANSA": ltTurnA, "CUBLASLT_MATMUL_DESC_TRANSB": ltTurnB, "CUBLASLT_MATMUL_DESC_EPILOGUE": ltEpilogue,
+	"CUBLASLT_MATMUL_DESC_BIAS_POINTER": ltBias, "CUBLASLT_EPILOGUE_DEFAULT": ltPlain, "CUBLASLT_EPILOGUE_RELU": ltRelu,
+	"CUBLASLT_EPILOGUE_BIAS": ltBiased, "CUBLASLT_EPILOGUE_RELU_BIAS": ltBiasedRelu, "CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES": ltMostWorkspace,
+}
+
 // agree compares our numbers with those of a source.
-func agree(t *testing.T, from string, source map[string]int) {
+func agree(t *testing.T, from string, source, facts map[string]int, statuses map[int]string) {
 	t.Helper()
 	ours := map[string]int{}
 	for name, v := range facts {
 		ours[name] = v
 	}
-	for v, name := range dnnStatuses {
+	for v, name := range statuses {
 		ours[name] = v
 	}
 	for name, v := range ours {
@@ -67,9 +75,16 @@ func agree(t *testing.T, from string, source map[string]int) {
 	}
 }
 
-// TestDNNFacts: the numbers are those that cudarc's bindings list.
-func TestDNNFacts(t *testing.T) {
-	raw, err := os.ReadFile("testdata/cudnn.txt")
+// TestFacts: the numbers are those that cudarc's bindings list.
+func TestFacts(t *testing.T) {
+	agree(t, "testdata/cudnn.txt", listed(t, "testdata/cudnn.txt"), facts, dnnStatuses)
+	agree(t, "testdata/cublaslt.txt", listed(t, "testdata/cublaslt.txt"), ltFacts, ltStatuses)
+}
+
+// listed reads names and numbers.
+func listed(t *testing.T, path string) map[string]int {
+	t.Helper()
+	raw, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +96,7 @@ func TestDNNFacts(t *testing.T) {
 			}
 		}
 	}
-	agree(t, "testdata/cudnn.txt", source)
+	return source
 }
 
 var (
@@ -134,7 +149,7 @@ func TestDNNHeader(t *testing.T) {
 			}
 			enumerators(string(text), source)
 		}
-		agree(t, dir, source)
+		agree(t, dir, source, facts, dnnStatuses)
 		return
 	}
 	t.Skip("cudnn_version.h of cuDNN 9 is missing, which Debian has no free package of (pip install nvidia-cudnn-cu12)")

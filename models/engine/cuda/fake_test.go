@@ -104,12 +104,19 @@ func buildFake(dir string) error {
 			return err
 		}
 	}
-	// cuDNN has a folder of its own, which tests name that want it.
-	if err := os.Mkdir(filepath.Join(dir, "cudnn"), 0o755); err != nil {
-		return err
+	// Optional libraries have folders of their own, which tests name that want
+	// them.
+	for library, source := range map[string]string{"cudnn/libcudnn.so.9": "/cudnn.cpp", "cublaslt/libcublasLt.so.12": "/cublaslt.cpp"} {
+		if err := os.Mkdir(filepath.Join(dir, filepath.Dir(library)), 0o755); err != nil {
+			return err
+		}
+		err := compileFake(dir, library, []string{"-std=c++14", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared",
+			"-DDRIVER=\"" + dir + "/libcuda.so.1\"", "-o", library, fake + source, "-ldl"})
+		if err != nil {
+			return err
+		}
 	}
-	return compileFake(dir, "cudnn/libcudnn.so.9", []string{"-std=c++14", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared",
-		"-DDRIVER=\"" + dir + "/libcuda.so.1\"", "-o", "cudnn/libcudnn.so.9", fake + "/cudnn.cpp", "-ldl"})
+	return nil
 }
 
 func compileFake(dir, library string, args []string) error {

@@ -269,11 +269,12 @@ func TestCache(t *testing.T) {
 func TestProbe(t *testing.T) {
 	faulty(t, "")
 	withDNN(t, "")
+	withLT(t, "")
 	cards, err := cuda.Probe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := cuda.Card{Name: "Fake 1", OK: true, Total: 1 << 30, About: "Fake 1, 1.0 GiB, compute capability 9.0, driver for CUDA 12.8, NVRTC 12.8, cuDNN 9.1.0"}
+	want := cuda.Card{Name: "Fake 1", OK: true, Total: 1 << 30, About: "Fake 1, 1.0 GiB, compute capability 9.0, driver for CUDA 12.8, NVRTC 12.8, cuDNN 9.1.0, cuBLASLt 12.8.3"}
 	if len(cards) != 2 || cards[1] != want {
 		t.Errorf("cards %+v, want the second to be %+v", cards, want)
 	}

@@ -17,17 +17,20 @@ import (
 )
 
 // TestGolden runs whole generators whose outputs PyTorch has written (models'
-// testdata/golden.py): flow, mask, warping and blending included.
+// testdata/golden.py): flow, mask, warping and blending included; in bf16 what
+// the network draws, not what is warped.
 func TestGolden(t *testing.T) {
 	for _, kind := range []string{"batch", "instance"} {
-		t.Run(kind, func(t *testing.T) {
-			f, err := weights.Open("../../testdata/composite_" + kind + ".safetensors")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer f.Close()
-			golden(t, open(t), f)
-		})
+		for name, precision := range map[string]engine.Precision{"f32": engine.Float32, "bf16": engine.BFloat16} {
+			t.Run(kind+" "+name, func(t *testing.T) {
+				f, err := weights.Open("../../testdata/composite_" + kind + ".safetensors")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer f.Close()
+				golden(t, open(t), f, precision)
+			})
+		}
 	}
 }
 
@@ -49,7 +52,11 @@ func goldenProgram(f *weights.File, shapes map[string][]int, outputs []string) (
 	return engine.Lower(s)
 }
 
-func golden(t *testing.T, d engine.Device, f *weights.File) {
+func golden(t *testing.T, d engine.Device, f *weights.File, precision engine.Precision) {
+	tolerance := 1e-3
+	if precision == engine.BFloat16 {
+		tolerance = 3e-2
+	}
 	inputs, outputs := []string{"labels", "prev"}, []string{"raw", "flow", "mask", "final"}
 	shapes := map[string][]int{}
 	for _, n := range slices.Concat(inputs, outputs) {
@@ -63,7 +70,7 @@ func golden(t *testing.T, d engine.Device, f *weights.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := d.Compile(p, engine.Options{Constants: f.Float32})
+	e, err := d.Compile(p, engine.Options{Constants: f.Float32, Precision: precision})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,12 +90,15 @@ func golden(t *testing.T, d engine.Device, f *weights.File) {
 		t.Fatal(err)
 	}
 	for i, n := range outputs {
+		if n == "final" && precision == engine.BFloat16 {
+			continue // the frames before are noise here: a hundredth of a pixel of flow changes what is warped
+		}
 		want := make([]float32, engine.Value{Shape: shapes[n]}.Size())
 		got := make([]float32, len(want))
 		if err := errors.Join(f.Float32("golden."+n, want), e.Output(i).Read(got)); err != nil {
 			t.Fatal(err)
 		}
-		if diff := enginetest.Difference(got, want); !(diff <= 1e-3) {
+		if diff := enginetest.Difference(got, want); !(diff <= tolerance) {
 			t.Errorf("%s: relative difference %.3g to PyTorch", n, diff)
 		}
 	}

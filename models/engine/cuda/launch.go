@@ -59,8 +59,10 @@ func structArg(fields ...arg) (a arg) {
 	return a
 }
 
-// step is one launch, or where kernel is "memset" or "memcpy" one of these,
-// or a plan of cuDNN with the slots of each identity and its workspace, else with the number of bytes and the slots as arguments.
+// step is one launch, or where kernel is "cudnn" or "cublaslt" what a library
+// does, with the slots of each identity and of the workspace as arguments, or
+// where it is "memset" or "memcpy" one of these, with the number of bytes and
+// the slots.
 type step struct {
 	kernel string
 	name   string // of the operator
@@ -68,7 +70,7 @@ type step struct {
 	block  int
 	shared int
 	args   []arg
-	plan   *plan // where kernel is "cudnn"
+	plan   *plan // of a library
 }
 
 func (s *step) uses() []slot {
@@ -119,7 +121,7 @@ func (d *Device) launch(s *step, at []uint64) error {
 	}
 	value := func(i int) uint64 { return *(*uint64)(C.v2v_at(C.uint64_t(pointers[i]))) }
 	switch s.kernel {
-	case "cudnn":
+	case "cudnn", "cublaslt":
 		var where [idOut + 1]uint64
 		for i := range where {
 			where[i] = value(i)

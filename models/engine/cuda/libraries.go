@@ -34,6 +34,8 @@ var (
 	nvrtc   = library{"NVRTC", []string{"libnvrtc.so.13", "libnvrtc.so.12"}, "pip install nvidia-cuda-nvrtc-cu12, or name its folder in V2V_CUDA_PATH"}
 	// cudnn is optional: own kernels serve without it.
 	cudnn = library{"cuDNN", []string{"libcudnn.so.9"}, "pip install nvidia-cudnn-cu12, or name its folder in V2V_CUDA_PATH"}
+	// and so is cublasLt.
+	cublasLt = library{"cuBLASLt", []string{"libcublasLt.so.13", "libcublasLt.so.12"}, "pip install nvidia-cublas-cu12, or name its folder in V2V_CUDA_PATH"}
 )
 
 // symbol is a function that is looked up, and the first version of CUDA whose
@@ -62,6 +64,13 @@ var symbols = map[string][]symbol{
 		{"cudnnGetVersion", 9000}, {"cudnnCreate", 9000}, {"cudnnDestroy", 9000}, {"cudnnSetStream", 9000},
 		{"cudnnBackendCreateDescriptor", 9000}, {"cudnnBackendDestroyDescriptor", 9000}, {"cudnnBackendSetAttribute", 9000},
 		{"cudnnBackendGetAttribute", 9000}, {"cudnnBackendFinalize", 9000}, {"cudnnBackendExecute", 9000},
+	},
+	cublasLt.name: {
+		{"cublasLtGetVersion", 10010}, {"cublasLtCreate", 10010}, {"cublasLtDestroy", 10010},
+		{"cublasLtMatmulDescCreate", 11000}, {"cublasLtMatmulDescDestroy", 10010}, {"cublasLtMatmulDescSetAttribute", 10010},
+		{"cublasLtMatrixLayoutCreate", 10010}, {"cublasLtMatrixLayoutDestroy", 10010},
+		{"cublasLtMatmulPreferenceCreate", 10010}, {"cublasLtMatmulPreferenceDestroy", 10010}, {"cublasLtMatmulPreferenceSetAttribute", 10010},
+		{"cublasLtMatmulAlgoGetHeuristic", 10010}, {"cublasLtMatmul", 10010},
 	},
 	nvrtc.name: {
 		{"nvrtcVersion", 7000}, {"nvrtcCreateProgram", 7000}, {"nvrtcDestroyProgram", 7000}, {"nvrtcCompileProgram", 7000},
@@ -107,4 +116,12 @@ func (l library) versions() string {
 		return cudnn.name
 	}
 	return "CUDA"
+}
+
+// forDriver leaves out what a driver loads nothing of: what a newer CUDA made.
+func (l library) forDriver(driver int) library {
+	if driver < 13000 {
+		l.files = l.files[1:]
+	}
+	return l
 }

@@ -69,7 +69,7 @@ func emitNormalize(c *compiler, i engine.Instr) error {
 	if err != nil {
 		return err
 	}
-	post, err := c.postArg(i.Post)
+	post, err := c.postArg(i.Post, c.half[i.Out])
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // arguments is how many arguments each function takes, written down by hand from the reference
-// of the driver interface and of NVRTC 12, those of cuDNN as cudarc binds them: no header is at hand to read them from.
+// of the driver interface and of NVRTC 12, those of cuDNN and cuBLASLt as cudarc binds them: no header is at hand to read them from.
 var arguments = map[string]int{
 	"cuInit": 1, "cuDriverGetVersion": 1, "cuGetErrorName": 2, "cuDeviceGetCount": 1, "cuDeviceGet": 2, "cuDeviceGetName": 3,
 	"cuDeviceGetAttribute": 3, "cuDeviceTotalMem_v2": 2, "cuDevicePrimaryCtxRetain": 2, "cuDevicePrimaryCtxRelease_v2": 1, "cuCtxSetCurrent": 1,
@@ -22,11 +22,15 @@ var arguments = map[string]int{
 	"cuGraphDestroy": 1, "cuGraphExecDestroy": 1,
 	"cudnnGetVersion": 0, "cudnnCreate": 1, "cudnnDestroy": 1, "cudnnSetStream": 2, "cudnnBackendCreateDescriptor": 2, "cudnnBackendDestroyDescriptor": 1,
 	"cudnnBackendSetAttribute": 5, "cudnnBackendGetAttribute": 6, "cudnnBackendFinalize": 1, "cudnnBackendExecute": 3,
+	"cublasLtGetVersion": 0, "cublasLtCreate": 1, "cublasLtDestroy": 1, "cublasLtMatmulDescCreate": 3, "cublasLtMatmulDescDestroy": 1,
+	"cublasLtMatmulDescSetAttribute": 4, "cublasLtMatrixLayoutCreate": 5, "cublasLtMatrixLayoutDestroy": 1,
+	"cublasLtMatmulPreferenceCreate": 1, "cublasLtMatmulPreferenceDestroy": 1, "cublasLtMatmulPreferenceSetAttribute": 4,
+	"cublasLtMatmulAlgoGetHeuristic": 10, "cublasLtMatmul": 16,
 	"nvrtcVersion": 2, "nvrtcCreateProgram": 6, "nvrtcDestroyProgram": 1, "nvrtcCompileProgram": 3,
 	"nvrtcGetProgramLogSize": 2, "nvrtcGetProgramLog": 2, "nvrtcGetCUBINSize": 2, "nvrtcGetCUBIN": 2,
 }
 
-var callSite = regexp.MustCompile(`\.(call|ask|raw)\("((?:cu|cudnn|nvrtc)[A-Z]\w*)"`)
+var callSite = regexp.MustCompile(`\.(call|ask|raw)\("((?:cu|cudnn|cublas|nvrtc)[A-Z]\w*)"`)
 
 // TestSymbols: what is called is looked up, what is looked up is called, and
 // with as many arguments as it takes; ask adds the first.

@@ -17,16 +17,27 @@ __device__ __forceinline__ float activate(int kind, float slope, float x) {
 	return x;
 }
 
-// Post is up to two steps fused behind a result.
+__device__ __forceinline__ unsigned short to_bf16(float x) {
+	unsigned u = __float_as_uint(x);
+	if (x != x) return 0x7fff;
+	return (unsigned short)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+// Post is up to two steps fused behind a result, which lies as bfloat16 where
+// half says so.
 struct Post {
 	int kind0, kind1;
 	float slope0, slope1;
 	const float *add;
+	int half, gap;
 };
 
-__device__ __forceinline__ float post(const Post &p, float v, int i) {
+// post finishes result v, which is number i of out.
+__device__ __forceinline__ void post(const Post &p, float v, int i, float *out) {
 	v = p.kind0 == ADDED ? v + p.add[i] : activate(p.kind0, p.slope0, v);
-	return p.kind1 == ADDED ? v + p.add[i] : activate(p.kind1, p.slope1, v);
+	v = p.kind1 == ADDED ? v + p.add[i] : activate(p.kind1, p.slope1, v);
+	if (p.half) ((unsigned short *)out)[i] = to_bf16(v);
+	else out[i] = v;
 }
 
 // total adds v over the threads of a block; all of them get the sum. room is

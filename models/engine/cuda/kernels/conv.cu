@@ -11,12 +11,6 @@ enum { ROWS = 128, COLS = 64, DEPTH = 32, TILE_A = ROWS * DEPTH / 256, TILE_B = 
 template <int PREC> struct Row { enum { STRIDE = PREC == F32 ? DEPTH + 1 : DEPTH + 4 }; };
 template <> struct Row<BF16> { enum { STRIDE = DEPTH + 8 }; }; // of 2 bytes
 
-__device__ __forceinline__ unsigned short to_bf16(float x) {
-	unsigned u = __float_as_uint(x);
-	if (x != x) return 0x7fff;
-	return (unsigned short)((u + 0x7fff + (u >> 16 & 1)) >> 16);
-}
-
 __device__ __forceinline__ float to_tf32(float x) {
 	unsigned u = __float_as_uint(x);
 	if (x != x) return x;
@@ -101,10 +95,16 @@ template <int PREC, class L> __device__ __forceinline__ void product(const L &l,
 	}
 }
 
-// Geometry of a convolution: x (n,h,w,c) and y (n,oh,ow,o).
+// Geometry of a convolution: x (n,h,w,c) and y (n,oh,ow,o). In bf16 the picture
+// that is read lies as bfloat16 where half says so.
 struct Geometry {
-	int n, h, w, c, oh, ow, o, kh, kw, stride, pad, reflect;
+	int n, h, w, c, oh, ow, o, kh, kw, stride, pad, reflect, half;
 };
+
+template <int PREC> __device__ __forceinline__ float picture(const Geometry &g, const float *in, int i) {
+	if (PREC == BF16 && g.half) return __uint_as_float((unsigned)((const unsigned short *)in)[i] << 16);
+	return in[i];
+}
 
 __device__ __forceinline__ int mirrored(int i, int n, int reflect) {
 	if (i >= 0 && i < n) return i;
@@ -118,7 +118,7 @@ struct Shared {
 	int item[ROWS], y[ROWS], x[ROWS];
 };
 
-struct Forward {
+template <int PREC> struct Forward {
 	enum { A_DEEP = 1, B_DEEP = 1 };
 	const Geometry &g;
 	const float *in, *weights;
@@ -133,7 +133,7 @@ struct Forward {
 				y = mirrored(rows->y[row] + ky, g.h, g.reflect);
 				x = mirrored(rows->x[row] + kx, g.w, g.reflect);
 			}
-			a[i] = y >= 0 && x >= 0 ? in[((rows->item[row] * g.h + y) * g.w + x) * g.c + c] : 0;
+			a[i] = y >= 0 && x >= 0 ? picture<PREC>(g, in, ((rows->item[row] * g.h + y) * g.w + x) * g.c + c) : 0;
 		}
 #pragma unroll
 		for (int i = 0; i < TILE_B; i++) {
@@ -154,7 +154,7 @@ template <int PREC> __device__ __forceinline__ void conv(const Geometry &g, cons
 	}
 	__syncthreads();
 	float acc[32] = {};
-	Forward l = {g, in, weights, s};
+	Forward<PREC> l = {g, in, weights, s};
 	product<PREC>(l, 0, g.kh * g.kw * g.c, s->a, s->b, acc);
 #pragma unroll
 	for (int e = 0; e < 32; e++) {
@@ -162,13 +162,13 @@ template <int PREC> __device__ __forceinline__ void conv(const Geometry &g, cons
 		place<PREC>(e, row, col);
 		int m = from + row, o = blockIdx.y * COLS + col;
 		if (m >= pixels || o >= g.o) continue;
-		out[m * g.o + o] = post(p, acc[e] + (bias ? bias[o] : 0), m * g.o + o);
+		post(p, acc[e] + (bias ? bias[o] : 0), m * g.o + o, out);
 	}
 }
 
 // Backward gathers what Forward scatters: out (n,h,w,c) of small (n,oh,ow,o).
 // Only taps of the block's phase of the stride are met.
-struct Backward {
+template <int PREC> struct Backward {
 	enum { A_DEEP = 1, B_DEEP = 0 };
 	const Geometry &g;
 	const float *small, *weights;
@@ -182,7 +182,7 @@ struct Backward {
 			int row = t / DEPTH + i * (256 / DEPTH);
 			int y = rows->y[row] - tap / across, x = rows->x[row] - tap % across;
 			bool in = k < end && rows->item[row] >= 0 && y >= 0 && y < g.oh && x >= 0 && x < g.ow;
-			a[i] = in ? small[((rows->item[row] * g.oh + y) * g.ow + x) * g.o + o] : 0;
+			a[i] = in ? picture<PREC>(g, small, ((rows->item[row] * g.oh + y) * g.ow + x) * g.o + o) : 0;
 		}
 		int c = blockIdx.y * COLS + t % COLS;
 #pragma unroll
@@ -211,7 +211,7 @@ template <int PREC> __device__ __forceinline__ void conv_back(const Geometry &g,
 	}
 	__syncthreads();
 	float acc[32] = {};
-	Backward l = {g, small, weights, s, ky0, kx0, across > 0 ? across : 1};
+	Backward<PREC> l = {g, small, weights, s, ky0, kx0, across > 0 ? across : 1};
 	product<PREC>(l, 0, count(ky0, g.kh, g.stride) * across * g.o, s->a, s->b, acc);
 #pragma unroll
 	for (int e = 0; e < 32; e++) {
@@ -221,7 +221,7 @@ template <int PREC> __device__ __forceinline__ void conv_back(const Geometry &g,
 		if (m >= pixels || c >= g.c) continue;
 		int y = m / wide % high * g.stride + py, x = m % wide * g.stride + px;
 		int at = ((m / (high * wide) * g.h + y) * g.w + x) * g.c + c;
-		out[at] = post(p, acc[e] + (bias ? bias[c] : 0), at);
+		post(p, acc[e] + (bias ? bias[c] : 0), at, out);
 	}
 }
 

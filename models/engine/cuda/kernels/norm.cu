@@ -65,7 +65,7 @@ KERNEL normalize(int n, int channels, int item, Post p, const float *x, const fl
 		int c = i % channels, row = (item ? i / item * channels : 0) + c;
 		float v = (x[i] - moments[2 * row]) * moments[2 * row + 1];
 		if (gamma) v = v * gamma[c] + beta[c];
-		out[i] = post(p, v, i);
+		post(p, v, i, out);
 	}
 }
 

@@ -1,5 +1,5 @@
 // A cuDNN 9 that keeps descriptors and convolves on the host, plainly. FAKE_CUDNN
-// names a fault: create, graph, plans, execute, workspace, slow.
+// names a fault: create, attribute, graph, plans, execute, workspace, slow.
 #include <dlfcn.h>
 #include <math.h>
 #include <stdint.h>
@@ -62,10 +62,16 @@ API cudnnGetVersion() { return 90100; }
 API cudnnCreate(void **h) { if (told("create")) return 1001; *h = malloc(1); return 0; }
 API cudnnDestroy(void *h) { free(h); return 0; }
 API cudnnSetStream(void *, void *) { return 0; }
-API cudnnBackendCreateDescriptor(int type, void **d) { *d = new Desc{type, false, {}, -1}; return 0; }
-API cudnnBackendDestroyDescriptor(void *d) { graphs.erase((Desc *)d); delete (Desc *)d; return 0; }
+static void count(int change) {
+	void *driver = dlopen(DRIVER, RTLD_NOW | RTLD_NOLOAD);
+	((void (*)(const char *, int))dlsym(driver, "fake_count"))("descriptors", change);
+	dlclose(driver);
+}
+API cudnnBackendCreateDescriptor(int type, void **d) { *d = new Desc{type, false, {}, -1}; count(1); return 0; }
+API cudnnBackendDestroyDescriptor(void *d) { graphs.erase((Desc *)d); delete (Desc *)d; count(-1); return 0; }
 API cudnnBackendSetAttribute(void *p, int name, int type, int64_t n, const void *x) {
 	Desc *d = (Desc *)p;
+	if (told("attribute")) return BAD_PARAM;
 	auto k = needed.find(d->type);
 	if (d->done || type < 0 || type > 15 || n < 1) return BAD_PARAM;
 	if (k != needed.end() && k->second.count(name) && k->second.at(name) != type) return 2010;
@@ -185,8 +191,13 @@ static void convolve(const Graph &g, std::map<int, char *> where, bool tf32, cha
 			case 102: f = 1 / (1 + expf(-f)); break;
 			}
 		}
-	int id = g.post.empty() ? out.id : g.post.back().y.id;
-	memcpy(where[id], v.data(), 4 * v.size());
+	const Tensor &last = g.post.empty() ? out : g.post.back().y;
+	if (last.type == 9)
+		for (size_t i = 0; i < v.size(); i++) {
+			float f = rounded(v[i], 16);
+			memcpy(where[last.id] + 2 * i, (char *)&f + 2, 2);
+		}
+	else memcpy(where[last.id], v.data(), 4 * v.size());
 }
 
 API cudnnBackendExecute(void *, void *plan, void *pack) {
