@@ -147,6 +147,27 @@ func TestLockstepEqualsAlone(t *testing.T) {
 	}
 }
 
+// meeting makes n clips wait for one another before their first frames: on a busy
+// machine one may otherwise be over before another has begun.
+func meeting(n int) func(t int) error {
+	var here atomic.Int64
+	all := make(chan struct{})
+	return func(t int) error {
+		if t > 0 {
+			return nil
+		}
+		if here.Add(1) == int64(n) {
+			close(all)
+		}
+		select {
+		case <-all:
+			return nil
+		case <-time.After(time.Minute):
+			return errors.New("the other clips do not begin")
+		}
+	}
+}
+
 func lockstepEqualsAlone(t *testing.T, d *counted, m *models.Model) {
 	acts := []act{striped(20, 16, 0, 4), striped(20, 16, 50, 2), striped(20, 16, 90, 3)}
 	var alone []made
@@ -164,8 +185,10 @@ func lockstepEqualsAlone(t *testing.T, d *counted, m *models.Model) {
 	l := models.NewLockstep(3)
 	got := make([]made, len(acts))
 	var g errgroup.Group
+	begun := meeting(len(acts))
 	for i, a := range acts {
 		g.Go(func() (err error) {
+			a.before = begun
 			o := styled(i)
 			o.Lockstep = l
 			got[i], err = perform(t.Context(), d, m, o, a)
