@@ -101,6 +101,77 @@ func TestPublishedStages(t *testing.T) {
 	}
 }
 
+// poseStages is the published schedule for poses: a clip begins with nothing, samples
+// step by up to four frames, and from the second stage on faces are judged.
+const poseStages = `
+dataset_mode = "pose"
+random_drop_prob = 0.05
+resize_or_crop = "randomScaleHeight_and_scaledCrop"
+max_t_step = 4
+frames = 12
+niter = 5
+niter_decay = 5
+niter_step = 5
+[generator]
+ngf = 64
+n_downsample = 3
+n_blocks = 9
+n_frames = 3
+norm = "batch"
+[discriminator]
+ndf = 64
+n_layers = 3
+num_d = 2
+n_scales_temporal = 2
+
+[[stage]]
+loadSize = 384
+fineSize = 256
+chunk = 3
+
+[[stage]]
+loadSize = 768
+fineSize = 512
+lr = 1e-4
+niter_fix_global = 3
+generator.n_scales_spatial = 2
+discriminator = {num_d = 3, face = "densepose"}
+
+[[stage]]
+loadSize = 1536
+fineSize = 1024
+lr = 5e-5
+niter_fix_global = 3
+generator.n_scales_spatial = 3
+discriminator = {num_d = 4, face = "densepose"}
+`
+
+func TestPublishedPoseStages(t *testing.T) {
+	all, err := stagesOf(t, poseStages)
+	if err != nil || len(all) != 3 {
+		t.Fatalf("%d stages: %v", len(all), err)
+	}
+	type said struct {
+		load, fine, scales, numD, chunk, fix int
+		face                                 string
+		lr                                   float64
+	}
+	for i, want := range []said{{384, 256, 0, 2, 3, 0, "", 2e-4}, {768, 512, 2, 3, 0, 3, "densepose", 1e-4}, {1536, 1024, 3, 4, 0, 3, "densepose", 5e-5}} {
+		c := all[i]
+		if got := (said{c.Load, c.Fine, c.Generator.Scales, c.D.NumD, c.Chunk, c.NiterFixGlobal, c.D.Face, c.LR}); got != want {
+			t.Errorf("stage %d is %+v, want %+v", i+1, got, want)
+		}
+		if c.Generator.InputNC != 6 || c.First != "" || c.MaxTStep != 4 || c.RandomDrop != 0.05 || c.epochs() != (train.Epochs{Constant: 5, Decay: 5, Grow: 5, Spare: 2}) {
+			t.Errorf("stage %d inherits %+v", i+1, c)
+		}
+		v := c.Vid2VidConfig
+		v.Height, v.Width, v.Batch = c.Fine, c.Fine/2, 1
+		if err := v.Validate(); err != nil {
+			t.Errorf("stage %d: %v", i+1, err)
+		}
+	}
+}
+
 func TestStageRefusals(t *testing.T) {
 	for want, table := range map[string]string{
 		"stage 1: unknown key chunks":        "chunks = 2",
