@@ -46,7 +46,7 @@ Nothing in a checkpoint is run.`,
   v2v import edges2shoes/latest_net_G.pth -o shoes.safetensors
   v2v import checkpoints/mine --epoch 40 -o mine.safetensors --label-nc 20
   v2v import latest_net_G.pth -o m.safetensors --norm-stats running
-  v2v import city.safetensors --first-frame-model single.safetensors -o m.safetensors`,
+  v2v import my.safetensors --first-frame-model one.safetensors -o m.safetensors`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return runImport(c.Context(), a, args[0], o, o.choices(c.Flags().Changed))

@@ -122,6 +122,11 @@ func (o *batchOptions) sizes(ctx context.Context, plan *jobs.Plan) (map[string]s
 		if o.clip.tiles.stacked {
 			i.Height /= o.clip.tiles.count()
 		}
+		if o.clip.face.crop {
+			if square, err := o.clip.face.square(it.Input, i, false); err == nil {
+				i.Width, i.Height = square.Dx(), square.Dy()
+			}
+		}
 		sizes[it.Rel] = size{H: i.Height, W: i.Width}
 	}
 	return sizes, nil

@@ -30,22 +30,6 @@ type DatasetTOML struct {
 	CropFace    bool `toml:"crop_face,omitempty"`           // a square about the face, cut out of a clip, is all that is seen
 }
 
-// datasetHelp is the part of train's help about data of poses and faces.
-const datasetHelp = `Data of poses and faces as vid2vid has them, drawn anew for every sample:
-  dataset_mode=pose            train_densepose and train_openpose beside train_img, 6
-                               channels, or with densepose_only or openpose_only 3; what
-                               OpenPose found as JSON files is drawn, without mixing
-  random_drop_prob=0.05        leave out each part, limb, hand and face so often
-  remove_face_labels=true      no head of DensePose's, a restless one of OpenPose's
-  basic_point_only=true        bodies without hands and faces; people, confidence and
-                               stroke are those of v2v prepare pose
-  dataset_mode=face            landmarks in train_keypoints beside train_img, 15 channels,
-                               or with no_dist_map 1; no_canny_edge leaves out what is around
-  random_scale_points=true     parts of the face a tenth smaller to larger
-  crop_face=true               see a square about the face alone, as published
-  generator.inst=true          with generator.use_instance: the boundaries of faces'
-                               parts, or of train_inst, beside pictures in colour`
-
 func (c DatasetTOML) poses() bool { return c.Dataset == "pose" }
 func (c DatasetTOML) faces() bool { return c.Dataset == "face" }
 
