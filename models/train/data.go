@@ -174,6 +174,11 @@ func (d *Data) Memory() int64 {
 	if flows > d.o.Memory {
 		flows = d.o.Memory
 	}
+	for _, c := range d.clips {
+		for _, of := range c.layers {
+			frames += of.memory()
+		}
+	}
 	return frames + flows
 }
 

@@ -56,6 +56,8 @@ type faces struct {
 	parts  bool        // the parts of the face are a picture of their own
 }
 
+func (p faces) memory() int64 { return int64(pointBytes * pose.LandmarkPoints * len(p.frames)) }
+
 func (p faces) picture(d *Data, c *clip, t int, l *look) (*video.Frame, error) {
 	o, to := d.o.Face, c.shown(l.view)
 	w, h := l.view.size.X, l.view.size.Y

@@ -12,6 +12,8 @@ import (
 type layer interface {
 	// picture is what it shows of frame t of a clip in a sample.
 	picture(d *Data, c *clip, t int, l *look) (*video.Frame, error)
+	// memory is how many bytes it has beside Data.frames.
+	memory() int64
 }
 
 // look is how a sample is cut out, and what else is drawn for it.
@@ -69,6 +71,8 @@ type pictures struct {
 	ids   bool // they hold numbers that no resizing may mix
 	dense bool // parts of the body may be left out: they are DensePose's, where anything is
 }
+
+func (pictures) memory() int64 { return 0 }
 
 func (p pictures) picture(d *Data, c *clip, t int, l *look) (*video.Frame, error) {
 	pix, err := d.frames.get(p.first+t, l.buf)

@@ -36,6 +36,9 @@ const (
 	faceDeviation = 2
 )
 
+// pointBytes is what a pose.Point takes.
+const pointBytes = 24
+
 // headJoints is how many joints of BODY_25 are of the head: nose, eyes, ears.
 const headJoints = 5
 
@@ -82,6 +85,15 @@ func (o *PoseData) look(r *rand.Rand, l *look) {
 type people struct {
 	frames [][]pose.Person
 	size   image.Point // of the picture that OpenPose saw
+}
+
+func (p people) memory() (bytes int64) {
+	for _, frame := range p.frames {
+		for _, one := range frame {
+			bytes += int64(pointBytes * (len(one.Body) + len(one.Face) + len(one.Left) + len(one.Right)))
+		}
+	}
+	return bytes
 }
 
 func (p people) picture(d *Data, c *clip, t int, l *look) (*video.Frame, error) {

@@ -71,6 +71,9 @@ func TestPosesAreDrawnForEverySample(t *testing.T) {
 	dir := t.TempDir()
 	writePoses(t, dir, "train", 4)
 	d := openData(t, dir, DataOptions{Pose: &PoseData{Dense: true, Open: true}, Flip: true})
+	if got, want := d.Memory(), int64(4*(2*3*poseSide*poseSide+24*pose.BodyPoints)); got != want {
+		t.Errorf("the data take %d bytes, want %d", got, want)
+	}
 	for n := range uint64(6) {
 		s, err := d.Sample(t.Context(), n, 1, 3)
 		if err != nil {
