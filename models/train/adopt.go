@@ -6,21 +6,24 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/v2v/v2v/models/engine"
 	"github.com/v2v/v2v/models/weights"
 )
 
 // adopt fills what a new run begins with from the checkpoint of another: every
 // weight that is there by the same name and shape, its mean rather than itself
 // where there is one. What else there is stays as it was made: new scales of
-// networks, and all that optimisers keep.
+// networks, and all that optimisers keep. Directions of spectral norms turn to
+// the weights that there are then.
 func adopt(path string, states []State) (n int, err error) {
 	f, err := weights.Open(path)
 	if err != nil {
 		return 0, fmt.Errorf("begin from checkpoint: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	model := 0
+	model, vars := 0, map[string]engine.Buffer{}
 	for _, s := range states {
+		vars[s.Name] = s.Buffer
 		name := s.Name
 		own := strings.TrimPrefix(name, emaPrefix)
 		if !isWeight(own) {
@@ -45,6 +48,13 @@ func adopt(path string, states []State) (n int, err error) {
 	}
 	if model == 0 {
 		return n, fmt.Errorf("begin from checkpoint %s: it has no weight of this network, by name and shape", path)
+	}
+	for name, b := range vars {
+		if isDirection(name) {
+			if err := aim(b, vars[strings.TrimSuffix(name, "_v")]); err != nil {
+				return n, fmt.Errorf("begin from checkpoint %s: %q: %w", path, name, err)
+			}
+		}
 	}
 	return n, nil
 }
