@@ -51,7 +51,7 @@ func TestTrainReadsColoursAsLabels(t *testing.T) {
 		if !o.Instances {
 			t.Error("instance maps are not asked for")
 		}
-		if err := c.colors(&o); err != nil {
+		if _, err := c.colors(&o); err != nil {
 			t.Fatal(err)
 		}
 		return train.OpenData(t.Context(), dir, o)
@@ -100,7 +100,7 @@ func TestControlRefusals(t *testing.T) {
 	}
 	c := defaultTrain()
 	c.Generator.LabelNC, c.Palette = 3, filepath.Join(t.TempDir(), "none.txt")
-	if err := c.colors(&train.DataOptions{}); err == nil || !strings.Contains(err.Error(), "none.txt") {
+	if _, err := c.colors(&train.DataOptions{}); err == nil || !strings.Contains(err.Error(), "none.txt") {
 		t.Errorf("a palette that is not there: %v", err)
 	}
 }
