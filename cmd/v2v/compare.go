@@ -35,19 +35,20 @@ func newCompare(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "compare RUN... -o SHEET.png",
 		Short: "Put what networks of pictures have learned side by side",
-		Long: `Makes one picture of several training runs of perceptron, mlp, deconv and gan, all
-at the last step that every run has a checkpoint of: real pictures on top, below
-them what each network makes of its learned codes and of drawn ones, its losses,
-time and parameters, and these figures, means over 64 pictures:
+		Long: `Makes one picture of several training runs of perceptron, mlp, deconv and gan,
+all at the last step that every run has a checkpoint of: real pictures on top,
+below them what each network makes of its learned codes and of drawn ones, its
+losses, time and parameters, and these figures, means over 64 pictures:
   PSNR       to the nearest training picture, in dB: high means learned by heart
   sharpness  variance of the Laplacian: low means blurred, as compared with real
-  likeness   SSIM of two different pictures: higher than real means too few kinds
+  likeness   SSIM of two different pictures: higher than real means too few
+             kinds
 The real pictures are looked for where the runs had them. With --held there is
-PSNR to the nearest of pictures that training never saw, too, and with --inception
-FID, the Frechet distance of up to 256 pictures to as many real ones by the
-features of Inception-v3, whose weights v2v does not bring along.`,
+PSNR to the nearest of pictures that training never saw, too, and with
+--inception FID, the Frechet distance of up to 256 pictures to as many real ones
+by the features of Inception-v3, whose weights v2v does not bring along.`,
 		Example: `  v2v compare runs/perceptron runs/mlp runs/deconv runs/gan -o sheet.png
-  v2v compare runs/* -o sheet.png --inception pt_inception-2015-12-05-6726825d.pth`,
+  v2v compare runs/* -o sheet.png --inception inception.pth`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return runCompare(c.Context(), a, o, args) },
 	}

@@ -80,7 +80,7 @@ draws their looks by --style N, or takes them from a real clip (--style-from).`,
   v2v convert --model model.safetensors --extract edges walk.mp4 -o out.mp4
   v2v convert --model model.safetensors --keypoints json/ dance.mp4 -o out.mp4
   v2v convert --model model.safetensors --palette city.txt labels.mkv -o out.mp4
-  v2v convert --model pose.safetensors --densepose iuv/ --beside openpose/ -o out.mp4
+  v2v convert --model pose.safetensors --densepose iuv/ --keypoints js/ -o o.mp4
   v2v convert --model model.safetensors frames/ -o out/ --size 256x512
   v2v convert --model model.safetensors -o out.mp4 -- -odd-name.mp4`,
 		Args: cobra.ExactArgs(1),

@@ -59,9 +59,9 @@ func newEval(a *app) *cobra.Command {
 		Short: "Measure how close generated clips are to real ones, and how steady",
 		Long: `Measures PSNR and SSIM of generated frames against real ones, and the temporal
 warping error of both: how much a frame differs from the one before, moved along
-the flow of the real clip, where nothing is hidden. With a mask, PSNR is measured
-inside it too; chroma PSNR is of colour without brightness. A PATH is a video,
-a folder of pictures, or a folder of clips, which are matched by name.`,
+the flow of the real clip, where nothing is hidden. With a mask, PSNR is
+measured inside it too; chroma PSNR is of colour without brightness. A PATH is a
+video, a folder of pictures, or a folder of clips, which are matched by name.`,
 		Example: `  v2v eval --fake out.mp4 --real real.mp4
   v2v eval --fake out/ --real data/test_B --mask mog2 --json
   v2v eval --fake long.mp4 --real real.mp4 --by 100`,

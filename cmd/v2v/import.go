@@ -46,7 +46,7 @@ Nothing in a checkpoint is run.`,
   v2v import edges2shoes/latest_net_G.pth -o shoes.safetensors
   v2v import checkpoints/mine --epoch 40 -o mine.safetensors --label-nc 20
   v2v import latest_net_G.pth -o m.safetensors --norm-stats running
-  v2v import city.safetensors --first-frame-model single.safetensors -o m.safetensors`,
+  v2v import a.safetensors --first-frame-model b.safetensors -o both.safetensors`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return runImport(c.Context(), a, args[0], o, o.choices(c.Flags().Changed))
@@ -65,7 +65,7 @@ func (o *importOptions) flags(f *pflag.FlagSet) {
 	f.IntVar(&o.labels, "label-nc", 0, "control pictures are index pictures of so many labels, or with 0 pictures")
 	f.BoolVar(&o.edges, "use-instance", false, "one channel of a control picture is its boundaries")
 	f.IntVar(&o.features, "feat-num", 0, "channels of an encoder's features (pix2pixHD)")
-	f.StringVar(&o.first, "first-frame-model", "", "model of an image network, made by import or train, to make\nthe first frames; PATH is a model, too")
+	f.StringVar(&o.first, "first-frame-model", "", "model of an image network, made by import or train, to make the first frames; PATH is a model, too")
 	f.IntSliceVar(&o.fgLabels, "fg-labels", nil, "labels of the foreground (vid2vid)")
 }
 

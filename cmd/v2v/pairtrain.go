@@ -15,25 +15,30 @@ import (
 )
 
 // pairHelp is the part of train's help about networks of single frames.
-const pairHelp = `With --model unet, resnet (pix2pix), pix2pixHD_global or pix2pixHD_local a network
-learns to make each frame of its control picture alone. DATA may then hold
-pictures themselves:
-  A and B, or train_A and train_B      pairs of one name, pictures, folders or videos
-  --set data.side_by_side=true         each picture is a pair: control picture left,
-                                       frame right; data.reverse=true the other way
-  --set data.extract=gray              colour pictures or a video alone: learns to
-                                       colour; edges: learns from Canny edges
-  --set data.load=72x96                resize to height x width; --size then cuts samples
-  --set data.holdout=0.1               kept from training where there is no test part
-  --set generator.num_downs=5          unet: 8 take samples of multiples of 256, 5 of 32
-  --set loss=lsgan                     bce, lsgan or hinge; gan=0 trains without one
-With --set r1=10 the discriminator pays for being steep at real frames (R1), every
-r1_every=16 steps.
-pix2pixHD_local trains its global generator first, on pictures of half the size,
-for global_steps (3 of 5 of all), then what enhances it, for fix_global (1 of
-25), then both. On labels, generator.feat_num=3 trains an encoder of instances'
-features too; v2v convert --style draws from what it has seen, by label.
-Go on with v2v convert, batch and eval.`
+const pairHelp = `With --model unet, resnet (pix2pix), pix2pixHD_global or pix2pixHD_local a
+network learns to make each frame of its control picture alone. DATA may then
+hold pictures themselves:
+  A and B, or train_A and train_B      pairs of one name, pictures, folders or
+                                       videos
+  --set data.side_by_side=true         each picture is a pair: control picture
+                                       left, frame right; data.reverse=true the
+                                       other way
+  --set data.extract=gray              colour pictures or a video alone: learns
+                                       to colour; edges: learns from Canny edges
+  --set data.load=72x96                resize to height x width; --size then
+                                       cuts samples
+  --set data.holdout=0.1               kept from training where there is no test
+                                       part
+  --set generator.num_downs=5          unet: 8 take samples of multiples of 256,
+                                       5 of 32
+  --set loss=lsgan                     bce, lsgan or hinge; gan=0 trains without
+                                       one
+With --set r1=10 the discriminator pays for being steep at real frames (R1),
+every r1_every=16 steps. pix2pixHD_local trains its global generator first, on
+pictures of half the size, for global_steps (3 of 5 of all), then what enhances
+it, for fix_global (1 of 25), then both. On labels, generator.feat_num=3 trains
+an encoder of instances' features too; v2v convert --style draws from what it
+has seen, by label. Go on with v2v convert, batch and eval.`
 
 // pairNetworks are the networks of single frames that train knows.
 var pairNetworks = []string{"unet", "resnet", "pix2pixHD_global", "pix2pixHD_local"}

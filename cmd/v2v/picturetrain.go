@@ -19,17 +19,19 @@ import (
 
 // pictureHelp is the part of train's help about networks that make pictures of
 // codes.
-const pictureHelp = `With --model perceptron, mlp, deconv or gan a network learns to make pictures like
-those of a folder, or like the frames of videos, of codes: numbers that it learns
-for each picture, or for gan noise. --size 64x64 is the size of the pictures,
-whose middle square is taken; --set every=4 takes every fourth frame of a video;
---set classes=true makes a class of each folder (gan). Go on with v2v sample and
-v2v compare.
+const pictureHelp = `With --model perceptron, mlp, deconv or gan a network learns to make pictures
+like those of a folder, or like the frames of videos, of codes: numbers that it
+learns for each picture, or for gan noise. --size 64x64 is the size of the
+pictures, whose middle square is taken; --set every=4 takes every fourth frame
+of a video; --set classes=true makes a class of each folder (gan). Go on with
+v2v sample and v2v compare.
 
 What helps where a gan goes wrong, by --set:
-  real_label=0.9               label smoothing: the discriminator (D) stays unsure
+  real_label=0.9               label smoothing: the discriminator (D) stays
+                               unsure
   discriminator.rate=0.5       TTUR: D learns at a rate of its own
-  discriminator.spectral=true  spectral norm: D stays smooth; with discriminator.norm=none
+  discriminator.spectral=true  spectral norm: D stays smooth; with
+                               discriminator.norm=none
   r1=10                        R1: D pays for being steep at real pictures; with
                                discriminator.norm=none
   augment='["color", "translation", "cutout"]'

@@ -55,7 +55,7 @@ curve a run. A run may be going on.`,
 	f := c.Flags()
 	f.StringVarP(&o.out, "output", "o", "", "PNG to write")
 	f.StringSliceVar(&o.keys, "keys", nil, "only these, of metrics.jsonl or lr (default all)")
-	f.IntVar(&o.smooth, "smooth", 0, "mean over so many steps; 0 draws raw values alone\n(default a fiftieth of the run)")
+	f.IntVar(&o.smooth, "smooth", 0, "mean over so many steps; 0 draws raw values alone (default a fiftieth of the run)")
 	a.jsonFlag(c)
 	return c
 }

@@ -19,10 +19,10 @@ files) in OpenPose's colours, at the size of the pictures. DIR holds one JSON
 file a frame, as OpenPose writes them with --write_json, or a folder of such for
 each clip, called like the clip. Where the clip is a folder of pictures, files
 go by their names; otherwise by the number in theirs. A file without people
-gives a black picture; a missing one is an error, before any work. What was drawn
-goes into train_openpose too, as JSON of the pictures' size, and DensePose's
-pictures (--densepose) into train_densepose: with dataset_mode=pose v2v train
-takes those, and draws anew for every sample.`,
+gives a black picture; a missing one is an error, before any work. What was
+drawn goes into train_openpose too, as JSON of the pictures' size, and
+DensePose's pictures (--densepose) into train_densepose: with dataset_mode=pose
+v2v train takes those, and draws anew for every sample.`,
 		Example: `  v2v prepare pose --keypoints json/ dance.mp4 -o data --size 256x256
   v2v prepare pose --keypoints json/ *.mp4 -o data --people all
   v2v prepare pose --keypoints json/ --densepose iuv/ dance.mp4 -o data`,
@@ -53,7 +53,7 @@ such for each clip, called like the clip. With --maps, train_maps gets all 15
 planes of each frame: the curves, and how far away each of 14 curves is. The
 landmarks go into train_keypoints too, in the pictures' size: with
 dataset_mode=face v2v train draws all planes of them for every sample.`,
-		Example: `  v2v prepare face --landmarks points/ talk.mp4 -o data --size 256x256 --background`,
+		Example: `  v2v prepare face --landmarks points/ talk.mp4 -o data --background`,
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if o.clip.face.dir == "" {
@@ -72,7 +72,7 @@ dataset_mode=face v2v train draws all planes of them for every sample.`,
 func newPrepareLabels(a *app) *cobra.Command {
 	var o prepareOptions
 	c := &cobra.Command{
-		Use:   "labels (--palette FILE | --ids | --densepose) CLIP --real CLIP -o DATA",
+		Use:   "labels (--palette FILE | --ids | --densepose) CLIP -o DATA",
 		Short: "Make pairs of label maps and real frames",
 		Long: `Turns a coloured segmentation clip into pictures of label ids, each pixel the
 label of the nearest colour. A frame with more than one pixel in a thousand
@@ -81,8 +81,8 @@ grey levels or as the index of palette PNGs; with --densepose they are IUV
 pictures of DensePose. --real is the clip that they belong to, frame for frame;
 without it only the control pictures are made. With --instances, pictures differ
 where instances do. Ids are never mixed by resizing.`,
-		Example: `  v2v prepare labels --palette city.txt labels.mkv --real drive.mp4 -o data --label-nc 35
-  v2v prepare labels --ids maps/drive --real drive.mp4 --instances inst/ -o data --size 256x512
+		Example: `  v2v prepare labels --palette city.txt labels.mkv --real drive.mp4 -o data
+  v2v prepare labels --ids maps/ --real drive.mp4 --instances inst/ -o data
   v2v prepare labels --densepose iuv/dance --real dance.mp4 -o data`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -36,10 +36,10 @@ func newSample(a *app) *cobra.Command {
 		Use:   "sample --model MODEL -o OUT",
 		Short: "Make pictures with a network that was trained on pictures alone",
 		Long: `Makes pictures of drawn codes with a perceptron, mlp, deconv or gan: one PNG
-with a grid of them; or, with --interpolate, a video that walks from code to code
-and back to the first. A code is noise for a gan; for the others it is drawn of
-the normal distribution of those they have learned, one for each training
-picture. The same seed draws the same.`,
+with a grid of them; or, with --interpolate, a video that walks from code to
+code and back to the first. A code is noise for a gan; for the others it is
+drawn of the normal distribution of those they have learned, one for each
+training picture. The same seed draws the same.`,
 		Example: `  v2v sample --model run/model.safetensors -n 64 --seed 3 -o grid.png
   v2v sample --model run/model.safetensors --interpolate 60 -o walk.mp4 --zoom 4`,
 		Args: cobra.NoArgs,

@@ -44,14 +44,15 @@ func newTrain(a *app) *cobra.Command {
 		Short: "Train a network on paired clips, or on pictures alone",
 		Long: `Trains a network on a folder that v2v prepare has made, or one with train_A and
 train_B, or A and B, that hold a folder of pictures or a video for each clip.
-RUN gets the configuration, checkpoints, metrics, samples, and model.safetensors.
-Ctrl-C saves a checkpoint; --resume goes on where a run was stopped or killed.
+RUN gets the configuration, checkpoints, metrics, samples, and
+model.safetensors. Ctrl-C saves a checkpoint; --resume goes on where a run was
+stopped or killed.
 
 ` + scheduleHelp + "\n" + datasetHelp + "\n\n" + pairHelp + "\n\n" + vggHelp + "\n\n" + pictureHelp,
 		Example: `  v2v train --data data --out run --steps 2000
   v2v train --data data --out run --resume
   v2v train --data data --out run --config recipe.toml --size 128x128
-  v2v train --model unet --data photos --out run --size 256x256 --set data.extract=gray
+  v2v train --model unet --data photos --out run --set data.extract=gray
   v2v train --model gan --data walk.mp4 --out run --set every=4 --set ema=0.999`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -90,7 +90,8 @@ func TestControlRefusals(t *testing.T) {
 		"give generator.label_nc":         func(c *trainConfig) { c.Palette = "city.txt" },
 		"tolerance is -1":                 func(c *trainConfig) { c.Tolerance = -1 },
 		"part_drop is 1; give 0 to below": func(c *trainConfig) { c.PartDrop = 1 },
-		"not for label ids":               func(c *trainConfig) { c.PartDrop, c.Generator.LabelNC = 0.05, 24 },
+		"input_nc is 6, but pictures have 3 channels: leave it out, or give dataset_mode=pose": func(c *trainConfig) { c.Generator.InputNC = 6 },
+		"not for label ids": func(c *trainConfig) { c.PartDrop, c.Generator.LabelNC = 0.05, 24 },
 	} {
 		c := defaultTrain()
 		set(&c)

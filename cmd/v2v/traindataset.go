@@ -32,19 +32,24 @@ type DatasetTOML struct {
 
 // datasetHelp is the part of train's help about data of poses and faces.
 const datasetHelp = `Data of poses and faces as vid2vid has them, drawn anew for every sample:
-  dataset_mode=pose            train_densepose and train_openpose beside train_img, 6
-                               channels, or with densepose_only or openpose_only 3; what
-                               OpenPose found as JSON files is drawn, without mixing
+  dataset_mode=pose            train_densepose and train_openpose beside
+                               train_img, 6 channels, or with densepose_only or
+                               openpose_only 3; what OpenPose found as JSON
+                               files is drawn, without mixing
   random_drop_prob=0.05        leave out each part, limb, hand and face so often
-  remove_face_labels=true      no head of DensePose's, a restless one of OpenPose's
-  basic_point_only=true        bodies without hands and faces; people, confidence and
-                               stroke are those of v2v prepare pose
-  dataset_mode=face            landmarks in train_keypoints beside train_img, 15 channels,
-                               or with no_dist_map 1; no_canny_edge leaves out what is around
+  remove_face_labels=true      no head of DensePose's, a restless one of
+                               OpenPose's
+  basic_point_only=true        bodies without hands and faces; people,
+                               confidence and stroke are those of v2v prepare
+                               pose
+  dataset_mode=face            landmarks in train_keypoints beside train_img, 15
+                               channels, or with no_dist_map 1; no_canny_edge
+                               leaves out what is around
   random_scale_points=true     parts of the face a tenth smaller to larger
   crop_face=true               see a square about the face alone, as published
-  generator.inst=true          with generator.use_instance: the boundaries of faces'
-                               parts, or of train_inst, beside pictures in colour`
+  generator.inst=true          with generator.use_instance: the boundaries of
+                               faces' parts, or of train_inst, beside pictures
+                               in colour`
 
 func (c DatasetTOML) poses() bool { return c.Dataset == "pose" }
 func (c DatasetTOML) faces() bool { return c.Dataset == "face" }
@@ -88,6 +93,8 @@ func (c *trainConfig) checkDataset() error {
 		return usage("configuration: densepose_only, openpose_only, random_drop_prob, remove_face_labels, basic_point_only, people, confidence and stroke are for dataset_mode=pose")
 	case ofFaces && !d.faces():
 		return usage("configuration: no_canny_edge, no_dist_map, random_scale_points and crop_face are for dataset_mode=face")
+	case !d.poses() && !d.faces() && c.Generator.LabelNC == 0 && c.Generator.InputNC > 3:
+		return usage("configuration: generator.input_nc is %d, but pictures have 3 channels: leave it out, or give dataset_mode=pose for 6 or face for 15", c.Generator.InputNC)
 	case !d.poses() && !d.faces():
 		return nil
 	case c.Generator.LabelNC > 0:

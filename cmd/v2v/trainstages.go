@@ -18,46 +18,59 @@ import (
 
 // scheduleHelp is the part of train's help about epochs and stages.
 const scheduleHelp = `The schedule of vid2vid, by --set or in the configuration:
-  niter=10 niter_decay=10      epochs at the full rate, and such over which it falls,
-                               instead of steps; an epoch is a sample of each clip, or
-                               epoch_samples=500 from anywhere
-  niter_step=5                 epochs after which samples become twice as long, from
-                               frames to max_frames_total=128 or the longest clip
+  niter=10 niter_decay=10      epochs at the full rate, and such over which it
+                               falls, instead of steps; an epoch is a sample of
+                               each clip, or epoch_samples=500 from anywhere
+  niter_step=5                 epochs after which samples become twice as long,
+                               from frames to max_frames_total=128 or the
+                               longest clip
   chunk=2                      frames that are made between two steps
-  n_frames_bp=2                of a chunk, over which gradients go back through time
-  max_frames_backpropagate=4   or what that grows to: 1 at first, after every niter_step
-                               epochs twice as many, never more than the chunk has
-  first_frames=real            clips begin with their real frames, not with nothing
+  n_frames_bp=2                of a chunk, over which gradients go back through
+                               time
+  max_frames_backpropagate=4   or what that grows to: 1 at first, after every
+                               niter_step epochs twice as many, never more than
+                               the chunk has
+  first_frames=real            clips begin with their real frames, not with
+                               nothing
   recompute=true               less memory: activations are made again, not kept
-  accumulate=4                 chunks whose gradients are averaged before weights move
-  niter_fix_global=3           epochs in which the finest spatial scale alone learns
+  accumulate=4                 chunks whose gradients are averaged before
+                               weights move
+  niter_fix_global=3           epochs in which the finest spatial scale alone
+                               learns
   ema=0.999                    the model is a mean of the generator's weights
-  discriminator.spectral=true  spectral norm: the discriminators stay smooth; with
-                               discriminator.norm=none
-  discriminator.face=densepose one more discriminator sees a square about the face,
-                               which densepose, openpose or labels, those ids of
-                               discriminator.face_labels=[3,4], finds; face_size=128
+  discriminator.spectral=true  spectral norm: the discriminators stay smooth;
+                               with discriminator.norm=none
+  discriminator.face=densepose one more discriminator sees a square about the
+                               face, which densepose, openpose or labels, those
+                               ids of discriminator.face_labels=[3,4], finds;
+                               face_size=128
   r1=10                        R1: they pay for being steep at real pictures, of
                                r1_every=16 steps at one, for all; any norm
-  flow_confidence=photometric  measured flow is right where the frame before, moved by it,
-                               looks like the one now, as published; else consistency:
-                               where there and back cancel
-  max_t_step=4                 samples step through clips by 1 to 4 frames, drawn for each
-  load_size=256x512            resize to height x width; --size then cuts samples
+  flow_confidence=photometric  measured flow is right where the frame before,
+                               moved by it, looks like the one now, as
+                               published; else consistency: where there and back
+                               cancel
+  max_t_step=4                 samples step through clips by 1 to 4 frames,
+                               drawn for each
+  load_size=256x512            resize to height x width; --size then cuts
+                               samples
   crop_central=true            cut them out about the middle, as published
-  resize_or_crop=scaleWidth    or as published, to loadSize=512 and cut to fineSize=512:
-                               scaleWidth, scaleHeight, resize, none, or one of these
-                               or randomScaleWidth, randomScaleHeight with _and_crop
-                               or _and_scaledCrop, or these two alone
-  palette=city.txt             train_A has the colours of this file's labels, up to
-  tolerance=24                 so many levels beside them; where nothing says so, ids
-  part_drop=0.05               leave out each part of DensePose pictures so often
+  resize_or_crop=scaleWidth    or as published, to loadSize=512 and cut to
+                               fineSize=512: scaleWidth, scaleHeight, resize,
+                               none, or one of these or randomScaleWidth,
+                               randomScaleHeight with _and_crop or
+                               _and_scaledCrop, or these two alone
+  palette=city.txt             train_A has the colours of this file's labels;
+                               where nothing says so, ids
+  tolerance=24                 or colours up to so many levels beside them
+  part_drop=0.05               leave out each part of DensePose pictures so
+                               often
 Where generator.use_instance is set, boundaries of train_inst, a folder of index
 PNGs for each clip as beside train_A, are among those of label pictures.
 A configuration with tables [[stage]] is trained stage after stage: each has the
-keys above them and its own, and begins with the weights of the one before, where a
-scale or a discriminator that is new begins afresh. RUN then has a folder stage-1,
-stage-2 ... for each, and the model of the last.`
+keys above them and its own, and begins with the weights of the one before,
+where a scale or a discriminator that is new begins afresh. RUN then has a
+folder stage-1, stage-2 ... for each, and the model of the last.`
 
 // ScheduleTOML is the part of the TOML that counts epochs. Its name is exported
 // because TOML is written of exported embedded structs alone.

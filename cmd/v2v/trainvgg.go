@@ -13,10 +13,11 @@ import (
 )
 
 // vggHelp is the part of train's help about the perceptual loss.
-const vggHelp = `--vgg FILE, torchvision's VGG19 weights (.pth or safetensors), adds the perceptual
-loss: 10 times (weights.perceptual; perceptual for networks of single frames), in
-place of the L1 term of vid2vid and pix2pixHD unless that is set. RUN notes FILE
-and its SHA-256; --resume refuses another, and takes it from where --vgg says.`
+const vggHelp = `--vgg FILE, torchvision's VGG19 weights (.pth or safetensors), adds the
+perceptual loss: 10 times (weights.perceptual; perceptual for networks of single
+frames), in place of the L1 term of vid2vid and pix2pixHD unless that is set.
+RUN notes FILE and its SHA-256; --resume refuses another, and takes it from
+where --vgg says.`
 
 // unsaidL1 stands for a weight of the L1 term that nobody gave.
 var unsaidL1 = float32(math.Inf(-1))
