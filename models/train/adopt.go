@@ -14,11 +14,12 @@ import (
 // weight that is there by the same name and shape, its mean rather than itself
 // where there is one. What else there is stays as it was made: new scales of
 // networks, and all that optimisers keep. Directions of spectral norms turn to
-// the weights that there are then.
-func adopt(path string, states []State) (n int, err error) {
+// the weights that there are then. Unfit are weights of the model that are there in
+// another shape.
+func adopt(path string, states []State) (n int, unfit []string, err error) {
 	f, err := weights.Open(path)
 	if err != nil {
-		return 0, fmt.Errorf("begin from checkpoint: %w", err)
+		return 0, nil, fmt.Errorf("begin from checkpoint: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	model, vars := 0, map[string]engine.Buffer{}
@@ -36,27 +37,30 @@ func adopt(path string, states []State) (n int, err error) {
 		}
 		info, ok := f.Info(name)
 		if !ok || !slices.Equal(info.Shape, []int(s.Buffer.Shape())) {
+			if ok && s.Model {
+				unfit = append(unfit, name)
+			}
 			continue
 		}
 		x := make([]float32, info.Elements())
 		if err := errors.Join(f.Float32(name, x), s.Buffer.Write(x)); err != nil {
-			return n, fmt.Errorf("begin from checkpoint %s: %q: %w", path, name, err)
+			return n, nil, fmt.Errorf("begin from checkpoint %s: %q: %w", path, name, err)
 		}
 		if n++; s.Model {
 			model++
 		}
 	}
 	if model == 0 {
-		return n, fmt.Errorf("begin from checkpoint %s: it has no weight of this network, by name and shape", path)
+		return n, nil, fmt.Errorf("begin from checkpoint %s: it has no weight of this network, by name and shape", path)
 	}
 	for name, b := range vars {
 		if isDirection(name) {
 			if err := aim(b, vars[strings.TrimSuffix(name, "_v")]); err != nil {
-				return n, fmt.Errorf("begin from checkpoint %s: %q: %w", path, name, err)
+				return n, nil, fmt.Errorf("begin from checkpoint %s: %q: %w", path, name, err)
 			}
 		}
 	}
-	return n, nil
+	return n, unfit, nil
 }
 
 // isWeight tells weights, of any network, from what optimisers keep.

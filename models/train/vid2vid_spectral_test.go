@@ -105,7 +105,7 @@ func TestSpectralNormsBeginWithTheirDirections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := adopt(path, v.State()); err != nil {
+	if _, _, err := adopt(path, v.State()); err != nil {
 		t.Fatal(err)
 	}
 	nearlyNorms(t, v)
