@@ -193,6 +193,9 @@ func (r *Runner) bind(p *rowProgram, at row) error {
 	return r.own.bind(p, at, frameAt{r.t, r.shown, r.own.shapes.raw && r.age() == 0 && r.o.First == nil})
 }
 
+// ErrLabel is wrapped where a picture holds a label that a network does not know.
+var ErrLabel = errors.New("label")
+
 // known checks that an index picture holds no label that the network was not
 // trained on: it would be taken for none at all.
 func (r *Runner) known(src *video.Frame) error {
@@ -201,7 +204,7 @@ func (r *Runner) known(src *video.Frame) error {
 	}
 	for i := 0; i < len(src.Pix); i += 3 {
 		if id := int(src.Pix[i]); id >= r.needs.Labels {
-			return fmt.Errorf("label %d at %d,%d of frame %d: the network knows 0 to %d", id, i/3%src.W, i/3/src.W, r.t, r.needs.Labels-1)
+			return fmt.Errorf("%w %d at %d,%d of frame %d: the network knows 0 to %d; pictures of labels in colours need their palette", ErrLabel, id, i/3%src.W, i/3/src.W, r.t, r.needs.Labels-1)
 		}
 	}
 	return nil

@@ -55,7 +55,7 @@ go on. Exit code 3 says that some failed or are damaged.`,
 	f.StringVar(&o.format, "format", "mp4", "of the outputs: mp4, mov, mkv, webm, avi, or png for folders of pictures")
 	f.StringVar(&o.overwrite, "overwrite", "stale", "which outputs to make again: never, stale, or always")
 	f.Lookup("overwrite").NoOptDefVal = "always"
-	f.IntVar(&o.workers, "workers", 1, "clips at a time, as many as fit a card's memory; of several\ncards each gets one at least")
+	f.IntVar(&o.workers, "workers", 1, "clips at a time, as many as fit a card's memory; of several cards each gets one at least")
 	o.lockstepFlags(f)
 	f.BoolVar(&o.failFast, "fail-fast", false, "stop at the first clip that fails")
 	f.BoolVar(&o.dryRun, "dry-run", false, "only print what would be done")

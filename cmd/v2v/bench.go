@@ -81,7 +81,7 @@ frame; or, with --train, of a step: forward, L1 loss and backward; or, with
 	}
 	f := c.Flags()
 	f.StringVar(&o.model, "model", "", "model file to measure")
-	f.StringVar(&o.arch, "arch", "", "architecture to measure with random weights:\ncomposite, "+strings.Join(models.Names(), ", "))
+	f.StringVar(&o.arch, "arch", "", "architecture to measure with random weights: composite, "+strings.Join(models.Names(), ", "))
 	f.Int("ngf", 64, "channels after the first convolution, with --arch")
 	f.Int("blocks", 9, "residual blocks, with --arch composite")
 	f.Int("downs", 3, "halvings, with --arch composite")

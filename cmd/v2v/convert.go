@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/v2v/v2v/jobs"
+	"github.com/v2v/v2v/models"
 	"github.com/v2v/v2v/models/engine"
 	"github.com/v2v/v2v/video"
 )
@@ -225,7 +226,7 @@ func clipError(ctx context.Context, path string, err error) error {
 		code = jobs.ExitUsage
 	case errors.Is(err, video.ErrDamaged):
 		code = jobs.ExitSome
-	case at != nil && (at.Stage == "open" || at.Stage == "decode"):
+	case at != nil && (at.Stage == "open" || at.Stage == "decode"), errors.Is(err, models.ErrLabel):
 		code = jobs.ExitUnreadable
 	}
 	return withCode(code, fmt.Errorf("convert %q: %w", path, err))

@@ -32,8 +32,8 @@ func (o *modelOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.path, "model", "", "model file")
 	f.StringVar(&o.first, "first", "", "picture taken as the frame before the first one")
 	o.style.flags(f)
-	f.StringVar(&o.from, "first-from", "", "go on from the first frames of: a real CLIP, or one\nof its name in a FOLDER; input, with --extract;\nzeros, which is nothing (default the model's image\nnetwork, or nothing)")
-	f.Var(&o.steady, "stabilise", "for long clips, with commas between:\nevery=N  begin anew every N frames, as at the start\ncuts     begin anew at scene cuts\nfloor=X  lower bound of the mask, 0 to 1: what is\n         new in each pixel; older errors die out")
+	f.StringVar(&o.from, "first-from", "", "go on from the first frames of: a real CLIP, or one of its name in a FOLDER; input, with --extract; zeros, which is nothing (default the model's image network, or nothing)")
+	f.Var(&o.steady, "stabilise", "for long clips, with commas between: every=N begins anew every N frames, as at the start; cuts, at scene cuts; floor=X is the mask's lower bound, 0 to 1: what is new in each pixel, so that older errors die out")
 	o.device.flags(f)
 }
 

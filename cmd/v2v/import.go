@@ -65,7 +65,7 @@ func (o *importOptions) flags(f *pflag.FlagSet) {
 	f.IntVar(&o.labels, "label-nc", 0, "control pictures are index pictures of so many labels, or with 0 pictures")
 	f.BoolVar(&o.edges, "use-instance", false, "one channel of a control picture is its boundaries")
 	f.IntVar(&o.features, "feat-num", 0, "channels of an encoder's features (pix2pixHD)")
-	f.StringVar(&o.first, "first-frame-model", "", "model of an image network, made by import or train, to make\nthe first frames; PATH is a model, too")
+	f.StringVar(&o.first, "first-frame-model", "", "model of an image network, made by import or train, to make the first frames; PATH is a model, too")
 	f.IntSliceVar(&o.fgLabels, "fg-labels", nil, "labels of the foreground (vid2vid)")
 }
 

@@ -29,7 +29,7 @@ func (o *labelOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.palette, "palette", "", "file of label colours, lines of id r g b name: turn a coloured clip into label ids")
 	f.Float64Var(&o.tolerance, "tolerance", 24, "with --palette: how far a pixel may be from the colour of its label, in levels")
 	f.BoolVar(&o.ids, "ids", false, "the pictures hold label ids; palette PNGs by their index")
-	f.StringVar(&o.instances, "instances", "", "folder of index PNGs of up to 16 bits, one a frame, or with one such folder a clip:\nwhich instance a pixel is of")
+	f.StringVar(&o.instances, "instances", "", "folder of index PNGs of up to 16 bits, one a frame, or with one such folder a clip: which instance a pixel is of")
 	f.BoolVar(&o.headless, "remove-face-labels", false, "with --densepose: leave out the head")
 }
 

@@ -24,7 +24,7 @@ const (
 )
 
 func (o *batchOptions) lockstepFlags(f *pflag.FlagSet) {
-	f.Var(&o.lockstep, "lockstep", "run N clips of one size as one batch on each device, or auto: as many as\nthere are and memory holds, 8 at most; outputs are the same")
+	f.Var(&o.lockstep, "lockstep", "run N clips of one size as one batch on each device, or auto: as many as there are and memory holds, 8 at most; outputs are the same")
 	f.Var(&o.memory, "memory-limit", "of --lockstep auto, like 6G (default half of what is free)")
 }
 

@@ -40,8 +40,8 @@ func newPlot(a *app) *cobra.Command {
 		Long: `Draws what the metrics of a training run hold: the losses of the generator (G),
 the discriminator (D) and the discriminator over time (D_T), measures, and the
 learning rate; smoothed, with the raw values behind. Letters mark where a stage
-began and where training warned. Of several runs, each key gets a panel with a
-curve a run. A run may be going on.`,
+began and where training warned. Stages are drawn one after another. Of several
+runs, each key gets a panel with a curve a run. A run may be going on.`,
 		Example: `  v2v plot run -o curves.png
   v2v plot run1 run2 -o both.png --keys G_L1,D_real --smooth 200`,
 		Args: cobra.MinimumNArgs(1),
@@ -55,7 +55,7 @@ curve a run. A run may be going on.`,
 	f := c.Flags()
 	f.StringVarP(&o.out, "output", "o", "", "PNG to write")
 	f.StringSliceVar(&o.keys, "keys", nil, "only these, of metrics.jsonl or lr (default all)")
-	f.IntVar(&o.smooth, "smooth", 0, "mean over so many steps; 0 draws raw values alone\n(default a fiftieth of the run)")
+	f.IntVar(&o.smooth, "smooth", 0, "mean over so many steps; 0 draws raw values alone (default a fiftieth of the run)")
 	a.jsonFlag(c)
 	return c
 }
@@ -76,7 +76,7 @@ func (a *app) plot(o plotOptions, dirs []string) error {
 	var runs []drawn
 	var keys []string
 	for _, dir := range dirs {
-		c, err := train.ReadCurve(dir)
+		c, err := runCurve(dir)
 		if errors.Is(err, train.ErrNoMetrics) {
 			return withCode(jobs.ExitUnreadable, fmt.Errorf("plot: %w", err))
 		} else if err != nil {
@@ -106,6 +106,50 @@ func (a *app) plot(o plotOptions, dirs []string) error {
 		return err
 	}
 	return a.tellPlot(o.out, runs, keys)
+}
+
+// runCurve reads the curve of a run; of one in stages, those of all that have
+// begun, one after another.
+func runCurve(dir string) (*train.Curve, error) {
+	whole, err := train.ReadCurve(dir)
+	if !errors.Is(err, train.ErrNoMetrics) {
+		return whole, err
+	}
+	whole = &train.Curve{}
+	for n := 1; ; n++ {
+		c, missing := train.ReadCurve(stageFolder(dir, n))
+		switch {
+		case errors.Is(missing, train.ErrNoMetrics) && n == 1:
+			return nil, err
+		case errors.Is(missing, train.ErrNoMetrics):
+			return whole, nil
+		case missing != nil:
+			return nil, missing
+		case n == 1:
+			whole = c
+		default:
+			follow(whole, c, n)
+		}
+	}
+}
+
+// follow appends the curve of stage n.
+func follow(whole, c *train.Curve, n int) {
+	done := whole.Steps[len(whole.Steps)-1].Step
+	whole.Marks = append(whole.Marks, train.Mark{Step: done, Text: fmt.Sprintf("stage %d", n)})
+	for _, m := range c.Marks {
+		m.Step += done
+		whole.Marks = append(whole.Marks, m)
+	}
+	for _, s := range c.Steps {
+		s.Step += done
+		whole.Steps = append(whole.Steps, s)
+	}
+	for _, k := range c.Keys {
+		if !slices.Contains(whole.Keys, k) {
+			whole.Keys = append(whole.Keys, k)
+		}
+	}
 }
 
 // nameApart names runs by their whole paths where folders' names are equal.

@@ -121,6 +121,9 @@ func runPrepare(ctx context.Context, a *app, o prepareOptions, inputs []string) 
 		if p, ok := c.control.(*poseControl); ok && p.nobody > 0 {
 			bar.say("%s: nobody was found in %d of %d frames, which are black", c.Name, p.nobody, c.Frames)
 		}
+		if l, ok := c.control.(*labelControl); ok && l.colors.Note() != "" {
+			bar.say("%s: %s", c.Name, l.colors.Note())
+		}
 		if err := a.tellPrepared(c); err != nil {
 			return err
 		}

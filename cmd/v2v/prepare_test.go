@@ -101,6 +101,15 @@ func flat(w, h int, c color.Color) func(int) image.Image {
 	}
 }
 
+// specked is a road with n white pixels.
+func specked(n int) image.Image {
+	m := flat(64, 48, color.NRGBA{128, 64, 128, 255})(n).(*image.NRGBA)
+	for x := range n {
+		m.Set(x, 3, color.White)
+	}
+	return m
+}
+
 var black = flat(64, 48, color.NRGBA{A: 255})
 
 func TestPreparePose(t *testing.T) {
@@ -204,6 +213,7 @@ func TestPrepareLabels(t *testing.T) {
 	stills(t, "odd/00%d.png", 2, instance(32))
 	stills(t, "iuv/%03d.png", 3, flat(8, 8, color.NRGBA{64, 80, 24, 255}))
 	stills(t, "street/%03d.png", 10, flat(64, 48, color.NRGBA{220, 20, 60, 255}))
+	stills(t, "specks/%d.png", 4, specked)
 	put(t, "city.txt", []byte("24 220 20 60 person\n7 128 64 128 road\n"))
 	put(t, "half.txt", []byte("7 128 64 128 road\n"))
 	runSteps(t, []step{
@@ -215,6 +225,8 @@ func TestPrepareLabels(t *testing.T) {
 			`labels "street/000.png" frame 0: label ids out of range: 24 \(3072 pixels\)`}},
 		{args: "prepare labels --palette half.txt street -o bad", code: 4, absent: "bad/train_A", stderr: []string{
 			`labels "street/000.png" frame 0: 3072 of 3072 pixels \(100.00 %\) .* 220 20 60 \(3072 pixels\): add .* the tolerance from 24 to 123`}},
+		{args: "prepare labels --palette city.txt specks --real specks -o specked", stderr: []string{
+			`^specks: 6 pixels \(0.0488 %\) in 3 of 4 label pictures are in no colour of the palette and took the nearest label$`}},
 		{args: "prepare labels --palette half.txt --tolerance 123 street -o few", absent: "few/train_B", pixels: []string{"few/train_A/street/000000.png 9 9 7,7,7"},
 			stderr: []string{"street: 9 control pictures without real frames to train on, 1 held out"}},
 		{args: "prepare check few", code: 4, stderr: []string{"^  train_B is not there, and train_A is$"}},

@@ -86,6 +86,9 @@ func runCheck(ctx context.Context, a *app, o checkOptions, dir string) error {
 		return err
 	}
 	s.bar.done()
+	if note := colors.Note(); note != "" {
+		s.notes = append(s.notes, note)
+	}
 	if a.json {
 		if err := a.event(checked{"data_checked", dir, s.parts[trainPart], s.parts[testPart], append([]string{}, s.problems...), append([]string{}, s.notes...)}); err != nil {
 			return err

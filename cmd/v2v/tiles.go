@@ -25,7 +25,7 @@ type tileOptions struct {
 }
 
 func (o *tileOptions) flags(f *pflag.FlagSet) {
-	f.StringArrayVar(&o.beside, "beside", nil, "clip of the next three channels of a model that sees more than three (6: DensePose,\nthen OpenPose); may be repeated")
+	f.StringArrayVar(&o.beside, "beside", nil, "clip of the next three channels of a model that sees more than three (6: DensePose, then OpenPose); may be repeated")
 	f.BoolVar(&o.stacked, "stacked", false, "the clip has all pictures that such a model sees below one another")
 }
 
@@ -60,10 +60,21 @@ func (o *tileOptions) check(kind string, maps bool) error {
 	case o.instances && !o.stacked && kind != "face" && !maps:
 		return usage("the model sees the boundaries of instances: give --instances DIR, a folder of index PNGs, or a clip of all pictures below one another with --stacked")
 	case n > 1 && given == 0 || len(o.beside) > 0 && len(o.beside) != n-1:
-		return usage("the model sees %d channels, %d pictures at a time: give --beside CLIP %d times, a clip of them below one another with --stacked, or for 15 --landmarks DIR",
-			3*n, n, n-1)
+		return usage("the model sees %d channels, %d pictures at a time: give --beside CLIP %d times, a clip of them below one another with --stacked%s",
+			3*n, n, n-1, drawnAs(n))
 	}
 	return nil
+}
+
+// drawnAs is how so many pictures at a time are drawn, where v2v does.
+func drawnAs(n int) string {
+	switch n {
+	case 2:
+		return ", or for poses --densepose and --keypoints DIR"
+	case facePictures:
+		return ", or for faces --landmarks DIR"
+	}
+	return ""
 }
 
 // facePictures are the five pictures of pose.Maps.

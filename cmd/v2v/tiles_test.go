@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"image/color"
 	"image/color/palette"
 	"image/png"
 	"math"
@@ -285,4 +286,17 @@ func TestLabelsAreNotMixed(t *testing.T) {
 	if slices.Equal(want[0].Pix, want[1].Pix) {
 		t.Error("frames are all the same")
 	}
+}
+
+// TestUnknownLabelsAreTheInputsFault: a clip of coloured labels is told from one of
+// ids where no palette is named, and the exit code blames the clip.
+func TestUnknownLabelsAreTheInputsFault(t *testing.T) {
+	t.Chdir(t.TempDir())
+	net := &models.Vid2Vid{InputNC: 3, LabelNC: 4, NGF: 2, Downs: 1, Blocks: 1, Frames: 2, Norm: "instance"}
+	if err := randomModel("labels.safetensors", "vid2vid", net); err != nil {
+		t.Fatal(err)
+	}
+	stills(t, "coloured/%d.png", 2, flat(tileW, tileH, color.NRGBA{107, 142, 35, 255}))
+	runSteps(t, []step{{args: "convert --model labels.safetensors --device ref coloured -o d", code: 4, absent: "d", stderr: []string{
+		"label 107 at 0,0 of frame 0: the network knows 0 to 3; pictures of labels in colours need their palette$"}}})
 }

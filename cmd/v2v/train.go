@@ -195,7 +195,8 @@ func (s *session) read(ctx context.Context) error {
 	data := s.c.data()
 	data.Open = func(ctx context.Context, path string) (video.Reader, error) { return s.o.clip.plain(ctx, path) }
 	data.Progress = func(done, total int) { s.bar.set(done, total, "reading clips") }
-	if err := errors.Join(s.c.colors(&data), s.dataset(&data)); err != nil {
+	colors, err := s.c.colors(&data)
+	if err = errors.Join(err, s.dataset(&data)); err != nil {
 		return err
 	}
 	if s.c.motion() {
@@ -206,7 +207,6 @@ func (s *session) read(ctx context.Context) error {
 		s.closers = append(s.closers, e.Close)
 		data.Flow = e
 	}
-	var err error
 	if s.data, err = s.openData(ctx, data); err != nil {
 		return err
 	}
@@ -218,6 +218,9 @@ func (s *session) read(ctx context.Context) error {
 	if s.held != nil && s.held.Windows(s.c.Frames) == 0 {
 		s.a.say("no held-out clip has %d frames: samples show training clips", s.c.Frames)
 		s.held = nil
+	}
+	if note := colors.Note(); note != "" {
+		s.a.say("%s", note)
 	}
 	s.bar.done()
 	return nil

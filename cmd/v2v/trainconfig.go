@@ -128,6 +128,8 @@ func (c *trainConfig) check() error {
 		return usage("configuration: steps is %d; give at least 1", c.Steps)
 	case c.Frames < 2:
 		return usage("configuration: frames is %d; a sample has at least 2", c.Frames)
+	case c.MaxFramesTotal > 0 && c.MaxFramesTotal < c.Frames:
+		return usage("configuration: max_frames_total is %d, but samples have %d frames at first (frames): give as many or more", c.MaxFramesTotal, c.Frames)
 	case c.Batch < 1:
 		return usage("configuration: batch is %d; give at least 1", c.Batch)
 	case !(c.LR > 0):

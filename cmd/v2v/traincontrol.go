@@ -38,10 +38,10 @@ func (c *trainConfig) beside(o *train.DataOptions) {
 }
 
 // colors turns coloured control pictures into label ids before anything else
-// happens to them.
-func (c *trainConfig) colors(o *train.DataOptions) error {
+// happens to them, by what it returns; nil where there is no palette.
+func (c *trainConfig) colors(o *train.DataOptions) (*labelmap.Colors, error) {
 	if c.Palette == "" {
-		return nil
+		return nil, nil
 	}
 	labels := labelOptions{palette: c.Palette, tolerance: c.Tolerance}
 	if labels.tolerance == 0 {
@@ -49,11 +49,11 @@ func (c *trainConfig) colors(o *train.DataOptions) error {
 	}
 	p, err := labels.read()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	colors, err := labelmap.NewColors(p, labelmap.Options{Tolerance: labels.tolerance})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	then := o.A
 	o.A = func(f *video.Frame) (*video.Frame, error) {
@@ -64,5 +64,5 @@ func (c *trainConfig) colors(o *train.DataOptions) error {
 		}
 		return then(ids)
 	}
-	return nil
+	return colors, nil
 }

@@ -51,7 +51,7 @@ func TestTrainReadsColoursAsLabels(t *testing.T) {
 		if !o.Instances {
 			t.Error("instance maps are not asked for")
 		}
-		if err := c.colors(&o); err != nil {
+		if _, err := c.colors(&o); err != nil {
 			t.Fatal(err)
 		}
 		return train.OpenData(t.Context(), dir, o)
@@ -90,7 +90,8 @@ func TestControlRefusals(t *testing.T) {
 		"give generator.label_nc":         func(c *trainConfig) { c.Palette = "city.txt" },
 		"tolerance is -1":                 func(c *trainConfig) { c.Tolerance = -1 },
 		"part_drop is 1; give 0 to below": func(c *trainConfig) { c.PartDrop = 1 },
-		"not for label ids":               func(c *trainConfig) { c.PartDrop, c.Generator.LabelNC = 0.05, 24 },
+		"input_nc is 6, but pictures have 3 channels: leave it out, or give dataset_mode=pose": func(c *trainConfig) { c.Generator.InputNC = 6 },
+		"not for label ids": func(c *trainConfig) { c.PartDrop, c.Generator.LabelNC = 0.05, 24 },
 	} {
 		c := defaultTrain()
 		set(&c)
@@ -100,7 +101,7 @@ func TestControlRefusals(t *testing.T) {
 	}
 	c := defaultTrain()
 	c.Generator.LabelNC, c.Palette = 3, filepath.Join(t.TempDir(), "none.txt")
-	if err := c.colors(&train.DataOptions{}); err == nil || !strings.Contains(err.Error(), "none.txt") {
+	if _, err := c.colors(&train.DataOptions{}); err == nil || !strings.Contains(err.Error(), "none.txt") {
 		t.Errorf("a palette that is not there: %v", err)
 	}
 }

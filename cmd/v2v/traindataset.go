@@ -72,6 +72,8 @@ func (c *trainConfig) checkDataset() error {
 		return usage("configuration: densepose_only, openpose_only, random_drop_prob, remove_face_labels, basic_point_only, people, confidence and stroke are for dataset_mode=pose")
 	case ofFaces && !d.faces():
 		return usage("configuration: no_canny_edge, no_dist_map, random_scale_points and crop_face are for dataset_mode=face")
+	case !d.poses() && !d.faces() && c.Generator.LabelNC == 0 && c.Generator.InputNC > 3:
+		return usage("configuration: generator.input_nc is %d, but pictures have 3 channels: leave it out, or give dataset_mode=pose for 6 or face for 15", c.Generator.InputNC)
 	case !d.poses() && !d.faces():
 		return nil
 	case c.Generator.LabelNC > 0:

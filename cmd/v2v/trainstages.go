@@ -131,7 +131,7 @@ func (s *session) run(ctx context.Context) (sum train.Summary, err error) {
 	defer func() { err = errors.Join(err, release()) }()
 	from := ""
 	for i, c := range stages {
-		dir := filepath.Join(s.o.out, fmt.Sprintf("stage-%d", i+1))
+		dir := stageFolder(s.o.out, i+1)
 		last, done, err := train.LastCheckpoint(dir)
 		if err != nil {
 			return sum, err
@@ -155,6 +155,9 @@ func (s *session) run(ctx context.Context) (sum train.Summary, err error) {
 	sum.Model = model
 	return sum, nil
 }
+
+// stageFolder is where stage n of a run is, from 1.
+func stageFolder(run string, n int) string { return filepath.Join(run, fmt.Sprintf("stage-%d", n)) }
 
 // stage trains one stage in a folder of its own.
 func (s *session) stage(ctx context.Context, c trainConfig, dir, from string) (sum train.Summary, err error) {

@@ -183,6 +183,7 @@ func TestStageRefusals(t *testing.T) {
 		"niter_step, epoch_samples":          "steps = 3\nniter_step = 2",
 		"load_size":                          `load_size = "big"`,
 		"max_t_step and niter_fix_global":    `max_t_step = -1`,
+		"samples have 6 frames at first":     "max_frames_total = 5",
 		"give niter_step too":                "niter_step = 0\nmax_frames_backpropagate = 4",
 	} {
 		_, err := stagesOf(t, "niter = 1\nniter_step = 1\n[[stage]]\n"+table)

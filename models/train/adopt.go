@@ -6,21 +6,25 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/v2v/v2v/models/engine"
 	"github.com/v2v/v2v/models/weights"
 )
 
 // adopt fills what a new run begins with from the checkpoint of another: every
 // weight that is there by the same name and shape, its mean rather than itself
 // where there is one. What else there is stays as it was made: new scales of
-// networks, and all that optimisers keep.
-func adopt(path string, states []State) (n int, err error) {
+// networks, and all that optimisers keep. Directions of spectral norms turn to
+// the weights that there are then. Unfit are weights of the model that are there in
+// another shape.
+func adopt(path string, states []State) (n int, unfit []string, err error) {
 	f, err := weights.Open(path)
 	if err != nil {
-		return 0, fmt.Errorf("begin from checkpoint: %w", err)
+		return 0, nil, fmt.Errorf("begin from checkpoint: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	model := 0
+	model, vars := 0, map[string]engine.Buffer{}
 	for _, s := range states {
+		vars[s.Name] = s.Buffer
 		name := s.Name
 		own := strings.TrimPrefix(name, emaPrefix)
 		if !isWeight(own) {
@@ -33,20 +37,30 @@ func adopt(path string, states []State) (n int, err error) {
 		}
 		info, ok := f.Info(name)
 		if !ok || !slices.Equal(info.Shape, []int(s.Buffer.Shape())) {
+			if ok && s.Model {
+				unfit = append(unfit, name)
+			}
 			continue
 		}
 		x := make([]float32, info.Elements())
 		if err := errors.Join(f.Float32(name, x), s.Buffer.Write(x)); err != nil {
-			return n, fmt.Errorf("begin from checkpoint %s: %q: %w", path, name, err)
+			return n, nil, fmt.Errorf("begin from checkpoint %s: %q: %w", path, name, err)
 		}
 		if n++; s.Model {
 			model++
 		}
 	}
 	if model == 0 {
-		return n, fmt.Errorf("begin from checkpoint %s: it has no weight of this network, by name and shape", path)
+		return n, nil, fmt.Errorf("begin from checkpoint %s: it has no weight of this network, by name and shape", path)
 	}
-	return n, nil
+	for name, b := range vars {
+		if isDirection(name) {
+			if err := aim(b, vars[strings.TrimSuffix(name, "_v")]); err != nil {
+				return n, nil, fmt.Errorf("begin from checkpoint %s: %q: %w", path, name, err)
+			}
+		}
+	}
+	return n, unfit, nil
 }
 
 // isWeight tells weights, of any network, from what optimisers keep.

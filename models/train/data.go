@@ -120,6 +120,7 @@ func (e *DataError) Error() string {
 // called from several goroutines; Close comes after them.
 type Data struct {
 	o      DataOptions
+	dir    string
 	clips  []*clip
 	size   image.Point // of every sample
 	frames store
@@ -131,11 +132,12 @@ type Data struct {
 // clip is one pair. Frame t of A is blob a+t, of B blob b+t of Data.frames; where
 // there are layers control pictures consist of those.
 type clip struct {
-	name string
-	size image.Point
-	from image.Point // size before Scaling, where there is such
-	n    int
-	a, b int
+	name    string
+	control string // where its control pictures are, below the data's folder
+	size    image.Point
+	from    image.Point // size before Scaling, where there is such
+	n       int
+	a, b    int
 
 	layers []layer
 	flow   map[[2]int]int // of {t, span}: blob of the motion from frame t to t-span in Data.flows, once measured

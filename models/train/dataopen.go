@@ -24,7 +24,7 @@ func OpenData(ctx context.Context, dir string, o DataOptions) (*Data, error) {
 	if err := o.Scaling.Validate(); err != nil {
 		return nil, fmt.Errorf("open data %s: %w", dir, err)
 	}
-	d := &Data{o: o, frames: store{limit: o.Memory, dir: o.TempDir}, flows: store{limit: o.Memory, dir: o.TempDir}}
+	d := &Data{o: o, dir: dir, frames: store{limit: o.Memory, dir: o.TempDir}, flows: store{limit: o.Memory, dir: o.TempDir}}
 	l := &dataLoader{d: d, dir: dir}
 	err := l.load(ctx)
 	switch {
@@ -180,7 +180,7 @@ func isPicture(name string) bool {
 // fail it; what is wrong with the clip is noted.
 func (l *dataLoader) pair(ctx context.Context, name string, paths []string) error {
 	real := len(paths) - 1
-	p := &partner{l: l, c: &clip{name: name}, paths: paths}
+	p := &partner{l: l, c: &clip{name: name, control: paths[0]}, paths: paths}
 	for i := range paths {
 		if err := p.read(ctx, i); err != nil {
 			return fmt.Errorf("open data: read %s: %w", paths[i], err)
@@ -237,6 +237,9 @@ func (l *dataLoader) side(ctx context.Context, path string, labels bool, change 
 		if bad == nil && change != nil {
 			if f, bad = changedFrame(f, change); bad == nil && n == 0 {
 				size = image.Pt(f.W, f.H)
+			} else if bad != nil {
+				name, _ := frameName(path, n)
+				bad = fmt.Errorf("%s: %w", name, bad)
 			}
 		}
 		switch {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -132,7 +133,8 @@ func TestEpochsResume(t *testing.T) {
 }
 
 // TestRunsBeginFromOthers: a new run takes over the weights that fit, the means
-// of weights for the weights, and no optimiser's state.
+// of weights for the weights, and no optimiser's state; those of its model that do
+// not fit it tells.
 func TestRunsBeginFromOthers(t *testing.T) {
 	dir := t.TempDir()
 	d := fakeData(t, dir)
@@ -140,7 +142,7 @@ func TestRunsBeginFromOthers(t *testing.T) {
 	o.Steps = 20
 	o.Trainer = &namedTrainer{newFakeTrainer(), []State{
 		{"w", false, full(2, 1)}, {"ema.w", true, full(2, 2)}, {"D.x", false, full(3, 3)}, {"D.y", false, full(3, 4)},
-		{"D.x.dadam_m", false, full(3, 5)}, {"DT1.steps", false, full(1, 6)}}}
+		{"D.x.dadam_m", false, full(3, 5)}, {"DT1.steps", false, full(1, 6)}, {"v", true, full(2, 7)}}}
 	first, err := Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -148,15 +150,19 @@ func TestRunsBeginFromOthers(t *testing.T) {
 	next := o
 	next.Dir, next.From = filepath.Join(dir, "next"), first.Checkpoint
 	states := []State{{"w", false, full(2, 0)}, {"ema.w", true, full(2, 0)}, {"D.x", false, full(3, 0)}, {"D.y", false, full(4, 0)},
-		{"D.new", false, full(1, 0)}, {"D.x.dadam_m", false, full(3, 0)}, {"DT1.steps", false, full(1, 0)}}
+		{"D.new", false, full(1, 0)}, {"D.x.dadam_m", false, full(3, 0)}, {"DT1.steps", false, full(1, 0)}, {"v", true, full(3, 0)}}
 	next.Trainer = &namedTrainer{newFakeTrainer(), states}
 	if _, err := Run(t.Context(), next); err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []float32{2, 2, 3, 0, 0, 0, 0} {
+	for i, want := range []float32{2, 2, 3, 0, 0, 0, 0, 0} {
 		if got := states[i].Buffer.(*hostBuffer).data; got[0] != want {
 			t.Errorf("%s begins as %v, want %v", states[i].Name, got, want)
 		}
+	}
+	log, err := os.ReadFile(filepath.Join(next.Dir, logFile))
+	if err != nil || !strings.Contains(string(log), `level=WARN msg="weights had another shape in the run before and begin afresh`) || !strings.Contains(string(log), "weights=1 first=v") {
+		t.Errorf("the log says %s (%v)", log, err)
 	}
 	none := &namedTrainer{newFakeTrainer(), []State{{"other", true, full(2, 0)}}}
 	next.Dir, next.Trainer = filepath.Join(dir, "none"), none

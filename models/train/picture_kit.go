@@ -78,9 +78,6 @@ func (g *pictureGraph) lower() (*step, error) {
 	return s, err
 }
 
-// isDirection tells the direction of a spectral norm by its name.
-func isDirection(name string) bool { return strings.HasSuffix(name, ".weight_v") }
-
 // isLength tells the length of a gradient from the losses.
 func isLength(name string) bool { return strings.HasSuffix(name, "norm") }
 
@@ -204,14 +201,7 @@ func (a *atelier) initialise(seed uint64) error {
 			}
 		}
 	}
-	for name, b := range a.vars {
-		if isDirection(name) {
-			if err := b.Write(direction(nn.Param{Name: name, Shape: b.Shape(), Init: nn.Normal(0, 1)}, seed)); err != nil {
-				return fmt.Errorf("initialise %s: %w", name, err)
-			}
-		}
-	}
-	return nil
+	return direct(a.vars, seed)
 }
 
 func (a *atelier) fill(p nn.Param, seed uint64) error {

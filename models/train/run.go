@@ -78,9 +78,12 @@ func (r *run) start() error {
 			return err
 		}
 	} else if r.o.From != "" {
-		n, err := adopt(r.o.From, r.states)
+		n, unfit, err := adopt(r.o.From, r.states)
 		if err != nil {
 			return err
+		}
+		if len(unfit) > 0 {
+			r.dir.log.Warn("weights had another shape in the run before and begin afresh: its network differs in more than its scales", "step", 0, "weights", len(unfit), "first", unfit[0])
 		}
 		r.dir.log.Info("begun from another run", "checkpoint", r.o.From, "weights", n)
 	}

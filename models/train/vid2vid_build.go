@@ -3,14 +3,12 @@ package train
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
 	"gorgonia.org/tensor"
 
 	"github.com/v2v/v2v/models/engine"
-	"github.com/v2v/v2v/models/nn"
 )
 
 func (v *Vid2Vid) build() error {
@@ -246,26 +244,5 @@ func (v *Vid2Vid) initialise() error {
 			}
 		}
 	}
-	for name, b := range v.vars {
-		if isDirection(name) {
-			if err := b.Write(direction(nn.Param{Name: name, Shape: b.Shape(), Init: nn.Normal(0, 1)}, v.c.Seed)); err != nil {
-				return fmt.Errorf("initialise %s: %w", name, err)
-			}
-		}
-	}
-	return nil
-}
-
-// direction is a random vector of length 1.
-func direction(p nn.Param, seed uint64) []float32 {
-	x := make([]float32, p.Shape.TotalSize())
-	p.Fill(x, p.Rand(seed))
-	var square float64
-	for _, y := range x {
-		square += float64(y) * float64(y)
-	}
-	for i := range x {
-		x[i] /= float32(math.Sqrt(square))
-	}
-	return x
+	return direct(v.vars, v.c.Seed)
 }

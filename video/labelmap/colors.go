@@ -31,6 +31,9 @@ type Colors struct {
 	palette   []Entry
 	tolerance float64
 	cache     [1 << 14]match // by a hash of the colour
+
+	frames, odd     int // that were converted, and of them those with unknown pixels
+	pixels, unknown int // of these frames
 }
 
 // match is what a colour was found to be.
@@ -99,7 +102,21 @@ func (c *Colors) Convert(dst, src *video.Frame) (unknown int, err error) {
 	if pixels := src.W * src.H; float64(unknown) > MaxUnknown*float64(pixels) {
 		return unknown, c.refuse(counts, unknown, pixels)
 	}
+	c.frames, c.pixels, c.unknown = c.frames+1, c.pixels+src.W*src.H, c.unknown+unknown
+	if unknown > 0 {
+		c.odd++
+	}
 	return unknown, nil
+}
+
+// Note says how much of all converted frames was in no colour of the palette; it
+// is empty where nothing was.
+func (c *Colors) Note() string {
+	if c == nil || c.unknown == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d pixels (%.4f %%) in %d of %d label pictures are in no colour of the palette and took the nearest label",
+		c.unknown, 100*float64(c.unknown)/float64(c.pixels), c.odd, c.frames)
 }
 
 // find is the nearest label; of equally near ones the first.
