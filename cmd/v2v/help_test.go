@@ -9,31 +9,38 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// TestHelpFitsTheScreen: no line of any command's help is wider than 80 columns.
-func TestHelpFitsTheScreen(t *testing.T) {
+// TestHelpFitsATerminal: no command's help is wider than 80 columns, and no text
+// of a flag breaks lines itself, which would be broken again where it is wrapped.
+func TestHelpFitsATerminal(t *testing.T) {
 	seen := 0
-	var each func(c *cobra.Command)
-	each = func(c *cobra.Command) {
+	var look func(c *cobra.Command)
+	look = func(c *cobra.Command) {
 		for _, sub := range c.Commands() {
-			each(sub)
+			look(sub)
 		}
-		if c.Name() == "completion" || c.HasParent() && c.Parent().Name() == "completion" {
+		if strings.HasPrefix(c.CommandPath(), "v2v completion") {
 			return // cobra's own
 		}
-		var out bytes.Buffer
-		c.SetOut(&out)
+		seen++
+		var b bytes.Buffer
+		c.SetOut(&b)
 		if err := c.Help(); err != nil {
 			t.Fatal(err)
 		}
-		seen++
-		for line := range strings.Lines(out.String()) {
-			if line = strings.TrimRight(line, "\n"); utf8.RuneCountInString(line) > 80 {
-				t.Errorf("%s: %d columns: %s", c.CommandPath(), utf8.RuneCountInString(line), line)
+		for line := range strings.Lines(b.String()) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {
+				t.Errorf("%s --help: %d columns: %s", c.CommandPath(), n, line)
+			}
+		}
+		for line := range strings.Lines(c.LocalFlags().FlagUsagesWrapped(1 << 20)) {
+			if !strings.HasPrefix(strings.TrimSpace(line), "-") {
+				t.Errorf("%s --help: the text of a flag breaks before %s", c.CommandPath(), line)
 			}
 		}
 	}
-	each(newRoot(newApp(new(bytes.Buffer), new(bytes.Buffer))))
-	if seen < 20 {
-		t.Errorf("only %d commands have help", seen)
+	root := newRoot(newApp(&bytes.Buffer{}, &bytes.Buffer{}))
+	look(root)
+	if seen < 15 {
+		t.Errorf("%d commands", seen)
 	}
 }
