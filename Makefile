@@ -7,7 +7,7 @@ SHELL := /bin/bash
 # (ffmpeg), and the clips that demo and tests take.
 APT := build-essential pkg-config ca-certificates git libopencv-dev libdnnl-dev ffmpeg opencv-doc
 # What tests compare with.
-APT_TEST := python3-torch python3-numpy python3-protobuf clang
+APT_TEST := python3-torch python3-numpy python3-protobuf clang libffmpeg-nvenc-dev
 # What `make bench` measures against.
 APT_BENCH := $(APT_TEST) $(if $(shell command -v npm),,nodejs npm)
 CLIPS := /usr/share/doc/opencv-doc/examples/data

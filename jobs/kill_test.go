@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,6 +23,8 @@ import (
 const (
 	helperEnv = "V2V_JOBS_HELPER" // holds in/, gets out/ and a log of clips done
 	dieEnv    = "V2V_JOBS_DIE"    // at "rename" or "sidecar": kill yourself there, the first time
+	heldEnv   = "V2V_JOBS_HELD"   // names a clip: it is not moved into place before the file goFile is in the folder
+	goFile    = "go"
 )
 
 // helper is one slow run over dir/in; it returns the exit code.
@@ -73,14 +76,23 @@ func die(place string) {
 	}
 }
 
-type dyingWriter struct{ video.Writer }
+// dyingWriter may be told to die when its clip stands, and to wait before it does.
+type dyingWriter struct {
+	video.Writer
+	held bool
+}
 
 func newDyingWriter(ctx context.Context, path, partDir string, info video.Info, w, h int) (video.Writer, error) {
 	inner, err := newFileWriter(ctx, path, partDir, info, w, h)
-	return dyingWriter{inner}, err
+	return dyingWriter{inner, filepath.Base(path) == os.Getenv(heldEnv)}, err
 }
 
 func (w dyingWriter) Commit(ctx context.Context) error {
+	if w.held {
+		if err := await(ctx, goFile); err != nil {
+			return err
+		}
+	}
 	err := w.Writer.Commit(ctx)
 	die("rename")
 	return err
@@ -141,35 +153,31 @@ func settled(t *testing.T, dir string, want map[string]string) {
 	}
 }
 
-// TestKill kills runs at random moments until one comes through.
+// TestKill kills runs at random moments, some while they start; none can end
+// before, for its last clip is held. Then one comes through.
 func TestKill(t *testing.T) {
 	dir, want := killDir(t, 12)
-	kills := 0
-	for round := 0; ; round++ {
-		c := helperCommand(t, dir)
-		must(t, c.Start())
-		timer := time.AfterFunc(time.Duration(10+rand.IntN(60))*time.Millisecond, func() { c.Process.Kill() })
-		if round >= 20 {
-			timer.Stop()
+	const kills = 6
+	for round := range kills + 1 {
+		c := helperCommand(t, dir, heldEnv+"=c11.mp4")
+		if round == kills {
+			tree(t, dir, goFile)
 		}
-		code := exitCode(t, c.Wait())
-		timer.Stop()
+		must(t, c.Start())
+		code := 0
+		if round < kills {
+			time.Sleep(time.Duration(10+rand.IntN(60)) * time.Millisecond)
+			must(t, c.Process.Kill())
+			code = -1
+		}
+		if got := exitCode(t, c.Wait()); got != code {
+			t.Fatalf("exit %d after %d kills, want %d", got, round, code)
+		}
 		for name, text := range outputs(t, dir+"/out") {
 			if text != want[name] {
-				t.Fatalf("after %d kills %s is %q", kills, name, text)
+				t.Fatalf("in round %d %s is %q", round, name, text)
 			}
 		}
-		if code == 0 {
-			break
-		}
-		if code != -1 {
-			t.Fatalf("exit %d", code)
-		}
-		kills++
-	}
-	t.Logf("%d kills", kills)
-	if kills < 3 {
-		t.Errorf("only %d runs were killed", kills)
 	}
 	settled(t, dir, want)
 }
@@ -204,12 +212,12 @@ func TestKillBetween(t *testing.T) {
 	}
 }
 
-// TestInterruptProcess is Ctrl-C on a real process.
+// TestInterruptProcess is Ctrl-C on a real process, which cannot end before.
 func TestInterruptProcess(t *testing.T) {
 	dir, want := killDir(t, 12)
-	c := helperCommand(t, dir)
+	c := helperCommand(t, dir, heldEnv+"=c11.mp4")
 	must(t, c.Start())
-	waitFor(t, dir+"/out/.v2v/parts")
+	must(t, await(t.Context(), dir+"/out/.v2v/parts"))
 	must(t, c.Process.Signal(os.Interrupt))
 	if code := exitCode(t, c.Wait()); code != ExitInterrupted {
 		t.Errorf("exit %d", code)
@@ -221,12 +229,13 @@ func TestInterruptProcess(t *testing.T) {
 	settled(t, dir, want)
 }
 
-// TestTwoProcesses runs two batches on one output folder.
+// TestTwoProcesses runs two batches on one output folder; the first goes on when
+// the second has given up.
 func TestTwoProcesses(t *testing.T) {
 	dir, want := killDir(t, 12)
-	first := helperCommand(t, dir)
+	first := helperCommand(t, dir, heldEnv+"=c11.mp4")
 	must(t, first.Start())
-	waitFor(t, dir+"/out/.v2v/parts")
+	must(t, await(t.Context(), dir+"/out/.v2v/parts"))
 	second := helperCommand(t, dir)
 	var said strings.Builder
 	second.Stderr = &said
@@ -236,19 +245,24 @@ func TestTwoProcesses(t *testing.T) {
 	if text := said.String(); !strings.Contains(text, fmt.Sprintf("process %d", first.Process.Pid)) || strings.Count(text, "\n") != 1 {
 		t.Errorf("the second says %q", text)
 	}
+	tree(t, dir, goFile)
 	if code := exitCode(t, first.Wait()); code != 0 {
 		t.Errorf("exit %d", code)
 	}
 	settled(t, dir, want)
 }
 
-func waitFor(t *testing.T, path string) {
-	t.Helper()
-	for range 1000 {
+// await waits until a path exists, two minutes at most.
+func await(ctx context.Context, path string) error {
+	for range 24000 {
 		if _, err := os.Stat(path); err == nil {
-			return
+			return nil
 		}
-		time.Sleep(5 * time.Millisecond)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
 	}
-	t.Fatalf("%s does not appear", path)
+	return fmt.Errorf("%s does not appear", path)
 }

@@ -38,13 +38,6 @@ type Device struct {
 	mu sync.Mutex // one caller at a time
 }
 
-// The attributes of a card that are asked for.
-const (
-	multiprocessors = 16
-	capabilityMajor = 75
-	capabilityMinor = 76
-)
-
 // leastCapability is Ampere's: the first with matrix units for bf16 and tf32.
 const leastCapability = 80
 
@@ -123,7 +116,6 @@ func (d *Device) prepare(cache string) error {
 	if err != nil {
 		return fmt.Errorf("load kernels: %w", err)
 	}
-	const nonBlocking = 1
 	if d.stream, err = d.api.ask("cuStreamCreate", nonBlocking); err != nil {
 		return err
 	}

@@ -59,12 +59,6 @@ func optional(err error) bool {
 	return errors.As(err, &s) && s.statuses() != nil
 }
 
-// The statuses that are told apart.
-const (
-	outOfMemory = 2
-	noDevice    = 100
-)
-
 func isStatus(err error, status int) bool {
 	var s *statusError
 	return errors.As(err, &s) && s.status == status

@@ -207,7 +207,6 @@ func (e *executable) capture() (uint64, error) {
 
 // captured records what f launches as one graph.
 func (d *Device) captured(f func() error) (uint64, error) {
-	const threadLocal = 1
 	if err := d.api.call("cuStreamBeginCapture_v2", d.stream, threadLocal); err != nil {
 		return 0, err
 	}

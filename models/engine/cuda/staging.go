@@ -35,7 +35,6 @@ type staging struct {
 }
 
 func (s *staging) open(d *Device) (err error) {
-	const nonBlocking = 1
 	if s.up, err = d.api.ask("cuStreamCreate", nonBlocking); err != nil {
 		return err
 	}
@@ -51,7 +50,6 @@ func (s *staging) open(d *Device) (err error) {
 }
 
 func (d *Device) newLane() (l *lane, err error) {
-	const noTiming = 2
 	l = &lane{}
 	if l.arrived, err = d.api.ask("cuEventCreate", noTiming); err != nil {
 		return nil, err

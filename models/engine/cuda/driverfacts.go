@@ -1,0 +1,12 @@
+package cuda
+
+// Numbers of the driver interface, as NVIDIA's reference gives them.
+const (
+	outOfMemory, noDevice = 2, 100 // CUresult: the statuses that are told apart
+
+	multiprocessors, capabilityMajor, capabilityMinor = 16, 75, 76 // CUdevice_attribute: what is asked of a card
+
+	nonBlocking = 1 // CUstream_flags: waits for nothing that other streams do
+	noTiming    = 2 // CUevent_flags
+	threadLocal = 1 // CUstreamCaptureMode: other threads may allocate meanwhile
+)
