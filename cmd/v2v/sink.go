@@ -56,6 +56,9 @@ func (o *sinkOptions) plan(path string, info video.Info, w, h int) ([]string, er
 		return nil, err
 	}
 	if isFolder(path) {
+		if entries, _ := os.ReadDir(path); !o.overwrite && len(entries) > 0 {
+			return nil, usage("write %q: the folder is not empty: choose another name or give --overwrite", path)
+		}
 		var lost []string
 		if info.Audio+info.Subtitles > 0 {
 			lost = append(lost, "a folder of pictures holds no sound and no subtitles")
