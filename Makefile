@@ -17,6 +17,8 @@ WORKSHOP := workshop
 LEARN := learn
 PEERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/v2v/peers
 TESTFLAGS ?=
+# Go's ten minutes for a package are short for cmd/v2v on two cores that others use too.
+TEST := go test -timeout 20m $(TESTFLAGS)
 # Test binaries run side by side: let OpenMP's idle threads sleep (cmd/v2v/spin.go).
 export GOMP_SPINCOUNT ?= 2000
 
@@ -57,12 +59,12 @@ learn: build ## what memory buys: vid2vid against per-frame pix2pix (65 minutes 
 
 test: setup lint ## run all tests, the build without cgo included
 	@$(call install,$(APT_TEST))
-	go test $(TESTFLAGS) ./...
+	$(TEST) ./...
 	@$(MAKE) --no-print-directory test-pure
 
 test-pure: ## build and test without cgo: contracts, graph, ref device, command line
 	CGO_ENABLED=0 go build -o /dev/null ./cmd/v2v
-	CGO_ENABLED=0 go test $(TESTFLAGS) ./...
+	CGO_ENABLED=0 $(TEST) ./...
 
 CUDA_TEST := bin/cuda.test
 

@@ -162,7 +162,7 @@ func meeting(n int) func(t int) error {
 		select {
 		case <-all:
 			return nil
-		case <-time.After(time.Minute):
+		case <-time.After(5 * time.Minute):
 			return errors.New("the other clips do not begin")
 		}
 	}

@@ -121,9 +121,9 @@ func cmdFrames(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdAwait waits until a pattern matches a file.
+// cmdAwait waits until a pattern matches a file, five minutes at most.
 func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
-	for began := time.Now(); time.Since(began) < time.Minute; time.Sleep(20 * time.Millisecond) {
+	for began := time.Now(); time.Since(began) < 5*time.Minute; time.Sleep(20 * time.Millisecond) {
 		if found, err := filepath.Glob(ts.MkAbs(args[0])); err != nil || len(found) > 0 {
 			ts.Check(err)
 			return

@@ -218,11 +218,11 @@ func (l *lowering) schedule() error {
 			left[v]--
 		}
 	}
-	pending := l.updates
+	pending := append([]Instr(nil), l.updates...)
 	flush := func() {
 		for again := true; again; {
 			again = false
-			rest := pending[:0:0]
+			rest := pending[:0]
 			for _, u := range pending {
 				if l.ready(u, made, left) {
 					emit(u)

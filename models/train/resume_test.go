@@ -58,7 +58,7 @@ func TestKilledRunsContinueTheCurve(t *testing.T) {
 
 func runHelper(t *testing.T, dir, kill string) ([]byte, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), helperEnv+"="+dir, killEnv+"="+kill)
