@@ -45,16 +45,43 @@ func (c *compiler) posts(steps []engine.Step) (post []pointwise, add slot, ok bo
 	return post, add, true
 }
 
-// faster replaces the steps from number first on, a convolution by own kernels,
-// by a plan of cuDNN's or cuBLASLt's where that is quicker on this card. at holds
-// the slots by identity.
-func (c *compiler) faster(first int, g geometry, kind int, b slot, steps []engine.Step, at [idOut + 1]slot) error {
-	if c.d.dnn == 0 && c.d.lt == 0 || c.own || g.reflect && g.pad > 0 {
-		return nil
+// ownWays is a convolution by own kernels: a product of rows and columns in
+// layers of numbers of a kind, and its steps in a tile.
+type ownWays struct {
+	kind               string
+	rows, cols, layers int
+	steps              func(tile) []step
+}
+
+// tiling takes the place of the rule by which a tile is chosen where it is set,
+// as tests do.
+var tiling func(fitting []tile) tile
+
+// convolve adds the steps of a convolution: own kernels, or a plan of cuDNN's or
+// cuBLASLt's where that is quicker on this card. at holds the slots by identity.
+func (c *compiler) convolve(own ownWays, g geometry, kind int, b slot, steps []engine.Step, at [idOut + 1]slot) error {
+	fit := fitting(own.kind, own.rows, own.cols, own.layers, c.d.units, c.d.sharedMost)
+	ruled := fit[0]
+	if tiling != nil {
+		ruled = tiling(fit)
+	}
+	mine := own.steps(ruled)
+	for i := range mine {
+		mine[i].name = c.name
+	}
+	found, err := c.faster(mine, g, kind, b, steps, at)
+	c.steps = append(c.steps, found...)
+	return err
+}
+
+// faster is own steps, or those of a library's plan that are quicker.
+func (c *compiler) faster(own []step, g geometry, kind int, b slot, steps []engine.Step, at [idOut + 1]slot) ([]step, error) {
+	if c.d.dnn == 0 && c.d.lt == 0 || c.own || g.reflect && g.pad > 0 || at[idOut] == none {
+		return own, nil
 	}
 	post, add, ok := c.posts(steps)
 	if !ok {
-		return nil
+		return own, nil
 	}
 	at[idBias], at[idAdd] = b, add
 	v := convolutionOf(kind, g, post)
@@ -63,21 +90,20 @@ func (c *compiler) faster(first int, g geometry, kind int, b slot, steps []engin
 		v.typ = dnnBFloat16
 		c.halve(at[idX], at[idW], at[idY])
 	}
-	own := append([]step(nil), c.steps[first:]...)
 	api := c.d.api
 	key := fmt.Sprintf("%s|%d|%d|%d|%d|%v|%+v", c.d.model, api.driver, api.nvrtc, api.cudnn, api.lt, c.o.Precision, v)
 	chosen, known := c.d.choices[key]
 	if !known {
 		var err error
 		if chosen, err = c.choose(key, v, own, at); err != nil {
-			return err
+			return nil, err
 		}
 		c.d.choices[key] = chosen
 	}
 	if chosen.plan != nil {
-		c.steps = append(c.steps[:first], c.planned(v, chosen.plan, at)...)
+		return c.planned(v, chosen.plan, at), nil
 	}
-	return nil
+	return own, nil
 }
 
 func convolutionOf(kind int, g geometry, post []pointwise) convolution {

@@ -21,6 +21,7 @@ type Device struct {
 	number     int
 	capability int // 90 for 9.0
 	units      int // multiprocessors
+	sharedMost int // bytes of shared memory that a block may have
 	context    uint64
 	module     uint64
 	stream     uint64 // of computation
@@ -41,6 +42,7 @@ type Device struct {
 // The attributes of a card that are asked for.
 const (
 	multiprocessors = 16
+	sharedOptIn     = 97
 	capabilityMajor = 75
 	capabilityMinor = 76
 )
@@ -97,15 +99,15 @@ func (d *Device) about(card int) error {
 		return err
 	}
 	d.card = uint64(uint32(number))
-	var value [3]int
-	for i, what := range []uint64{capabilityMajor, capabilityMinor, multiprocessors} {
+	var value [4]int
+	for i, what := range []uint64{capabilityMajor, capabilityMinor, multiprocessors, sharedOptIn} {
 		v, err := d.api.ask("cuDeviceGetAttribute", what, d.card)
 		if err != nil {
 			return err
 		}
 		value[i] = int(int32(v))
 	}
-	d.capability, d.units = 10*value[0]+value[1], max(value[2], 1)
+	d.capability, d.units, d.sharedMost = 10*value[0]+value[1], max(value[2], 1), max(value[3], usualShared)
 	return nil
 }
 
@@ -141,8 +143,12 @@ func (d *Device) loadModule(code []byte) (uint64, error) {
 	return d.api.ask("cuModuleLoadData", uint64(uintptr(image)))
 }
 
-// kernel looks a kernel of the module up.
-func (d *Device) kernel(name string) (uint64, error) {
+// usualShared is the shared memory of a block that a kernel has unasked.
+const usualShared = 48 << 10
+
+// kernel looks a kernel of the module up, whose launches have so much shared
+// memory.
+func (d *Device) kernel(name string, shared int) (uint64, error) {
 	if f, ok := d.kernels[name]; ok {
 		return f, nil
 	}
@@ -151,6 +157,12 @@ func (d *Device) kernel(name string) (uint64, error) {
 	f, err := d.api.ask("cuModuleGetFunction", d.module, c.text(name))
 	if err != nil {
 		return 0, fmt.Errorf("kernel %s: %w", name, err)
+	}
+	if shared > usualShared {
+		const maxDynamicShared = 8
+		if err := d.api.call("cuFuncSetAttribute", f, maxDynamicShared, uint64(shared)); err != nil {
+			return 0, fmt.Errorf("%d bytes of shared memory for kernel %s: %w", shared, name, err)
+		}
 	}
 	d.kernels[name] = f
 	return f, nil

@@ -64,3 +64,44 @@ func Steps(e engine.Executable, kernel string) (n int) {
 	}
 	return n
 }
+
+// Tiles names the tiles of a kind of numbers.
+func Tiles(kind string) (names []string) {
+	for _, t := range tiles {
+		if t.kind == kind {
+			names = append(names, t.String())
+		}
+	}
+	return names
+}
+
+// Force has the tile of a name serve every convolution of its kind; others, and
+// all where the name is empty, have theirs by rule.
+func Force(name string) {
+	tiling = func(fitting []tile) tile {
+		for _, t := range tiles {
+			if t.String() == name && t.kind == fitting[0].kind {
+				return t
+			}
+		}
+		return fitting[0]
+	}
+}
+
+// ConvKernels names the kernels of an executable's convolutions, in their order.
+func ConvKernels(e engine.Executable) (names []string) {
+	for _, s := range e.(*executable).steps {
+		if strings.HasPrefix(s.kernel, "conv") {
+			names = append(names, s.kernel)
+		}
+	}
+	return names
+}
+
+// Fitting names the tiles that a convolution has on a card, the likeliest first.
+func Fitting(kind string, rows, cols, layers, units, shared int) (names []string) {
+	for _, t := range fitting(kind, rows, cols, layers, units, shared) {
+		names = append(names, t.String())
+	}
+	return names
+}

@@ -65,7 +65,7 @@ func run(m *testing.M) int {
 	return code
 }
 
-var kernelName = regexp.MustCompile(`(?m)^KERNEL ([a-z0-9_]+)\(`)
+var kernelName = regexp.MustCompile(`(?m)^KERNEL (?:__launch_bounds__\(\d+\) )?([a-z0-9_]+)\(`)
 
 // kernelsOnHost is the kernels as a C++ file of the fake.
 func kernelsOnHost() string {

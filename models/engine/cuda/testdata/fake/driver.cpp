@@ -14,10 +14,11 @@ typedef unsigned long long u64;
 
 void run_grid(void (*f)(void **), dim grid, dim block, unsigned shared, void **p);
 
+static const int USUAL_SHARED = 48 << 10, MOST_SHARED = 227 << 10; // of a block
 enum { OUT_OF_MEMORY = 2, INVALID = 1, NO_DEVICE = 100, NO_IMAGE = 200, NOT_FOUND = 500, LOST = 719 };
 
 // fault is the number after "name=" in FAKE_CUDA, or other.
-static long fault(const char *name, long other) {
+long fault(const char *name, long other) {
 	const char *s = getenv("FAKE_CUDA");
 	size_t n = strlen(name);
 	return s && !strncmp(s, name, n) && s[n] == '=' ? atol(s + n + 1) : other;
@@ -77,7 +78,7 @@ API cuDeviceGet(int *d, int i) { *d = i; return 0; }
 API cuDeviceGetName(char *name, int n, int d) { snprintf(name, n, "Fake %d", d); return 0; }
 API cuDeviceTotalMem_v2(size_t *n, int) { *n = 1 << 30; return 0; }
 API cuDeviceGetAttribute(int *v, int what, int) {
-	*v = what == 75 ? fault("capability", 9) : what == 16 ? 4 : 0;
+	*v = what == 75 ? fault("capability", 9) : what == 16 ? 4 : what == 97 ? MOST_SHARED : 0;
 	return 0;
 }
 API cuDevicePrimaryCtxRetain(void **c, int) { *c = (void *)1; allocations = launches = 0; launched.clear(); return 0; }
@@ -161,9 +162,18 @@ API cuModuleGetFunction(void **f, void *, const char *name) {
 	return NOT_FOUND;
 }
 
+static std::map<const Entry *, int> allowed; // shared memory, where told
+API cuFuncSetAttribute(void *f, int what, int value) {
+	if (what != 8 || value < 0 || value > MOST_SHARED) return INVALID;
+	allowed[(const Entry *)f] = value;
+	return 0;
+}
+
 API cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void *, void **params, void **) {
-	if (!gx || !gy || !gz || !bx || by * bz != 1 || bx > 1024 || gy > 65535 || gz > 65535 || shared > 48 << 10) return INVALID;
+	if (!gx || !gy || !gz || !bx || by * bz != 1 || bx > 1024 || gy > 65535 || gz > 65535) return INVALID;
 	const Entry *e = (const Entry *)f;
+	auto most = allowed.find(e);
+	if ((int)shared > (most == allowed.end() ? USUAL_SHARED : most->second)) return INVALID;
 	Launch l = {e, {gx, gy, gz}, {bx, by, bz}, shared, {}};
 	for (int i = 0; i < e->count; i++) l.arguments.emplace_back((char *)params[i], (char *)params[i] + e->sizes[i]);
 	return act({2, 0, 0, 0, 0, l, {}});
