@@ -35,6 +35,7 @@ type Device struct {
 	choices    map[string]choice // of convolutions
 	cache      string
 	model      string // which card it is
+	source     string // which kernels they are
 
 	mu sync.Mutex // one caller at a time
 }

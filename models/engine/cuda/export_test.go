@@ -88,6 +88,9 @@ func Force(name string) {
 	}
 }
 
+// ByClock has the card's clock choose tiles.
+func ByClock() { tiling = nil }
+
 // ConvKernels names the kernels of an executable's convolutions, in their order.
 func ConvKernels(e engine.Executable) (names []string) {
 	for _, s := range e.(*executable).steps {

@@ -54,6 +54,7 @@ func run(m *testing.M) int {
 		}
 		os.Setenv("V2V_CUDA_PATH", dir)
 		os.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache"))
+		cuda.Force("")
 	}
 	code := m.Run()
 	if code == 0 {

@@ -21,7 +21,15 @@ import (
 // force has a tile serve until the test ends.
 func force(t *testing.T, name string) {
 	cuda.Force(name)
-	t.Cleanup(func() { cuda.Force("") })
+	t.Cleanup(usual)
+}
+
+// usual is how tiles are chosen: by rule on the fake.
+func usual() {
+	cuda.Force("")
+	if onCard {
+		cuda.ByClock()
+	}
 }
 
 // convolutions are enginetest's, forward and backward.

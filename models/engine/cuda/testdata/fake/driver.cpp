@@ -32,7 +32,14 @@ static std::map<std::string, int> live;
 static std::vector<Action> *capturing;
 static long allocations, launches;
 static std::map<std::string, int> launched;
-static float now; // milliseconds: a launch of a kernel takes one, of a convolution five
+static float now; // milliseconds
+
+// cost is how long a launch of a kernel takes: one, of a convolution five, or three
+// where FAKE_CUDA_QUICK names a part of its name.
+static float cost(const char *kernel) {
+	const char *quick = getenv("FAKE_CUDA_QUICK");
+	return strncmp(kernel, "conv", 4) ? 1 : quick && *quick && strstr(kernel, quick) ? 3 : 5;
+}
 
 static int perform(Action &a) {
 	if (launches >= fault("lost", 1L << 60)) return LOST;
@@ -42,7 +49,7 @@ static int perform(Action &a) {
 	case 2: {
 		launches++;
 		launched[a.launch.entry->name]++;
-		now += strncmp(a.launch.entry->name, "conv", 4) ? 1 : 5;
+		now += cost(a.launch.entry->name);
 		std::vector<void *> p;
 		for (auto &x : a.launch.arguments) p.push_back(x.data());
 		run_grid(a.launch.entry->call, a.launch.grid, a.launch.block, a.launch.shared, p.data());
