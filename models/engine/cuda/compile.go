@@ -143,12 +143,21 @@ func (c *compiler) compile() error {
 		if c.done[k] {
 			continue
 		}
-		c.name = fmt.Sprintf("%T %v", i.Op, c.shape(i.Out))
+		c.name = label(c.p, i)
 		if err := c.emit(i); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
 	}
 	return c.emitAdam()
+}
+
+// label is what errors and profiles call an instruction.
+func label(p *engine.Program, i engine.Instr) string {
+	name := fmt.Sprintf("%T %v", i.Op, p.Values[i.Out].Shape)
+	for k, v := range i.In {
+		name += []string{" of ", ", "}[min(k, 1)] + fmt.Sprint(p.Values[v].Shape)
+	}
+	return name
 }
 
 // emit adds an instruction's steps. One that writes over a variable that it

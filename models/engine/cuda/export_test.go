@@ -3,9 +3,13 @@
 package cuda
 
 import (
+	"slices"
 	"strings"
 
+	"gorgonia.org/tensor"
+
 	"github.com/v2v/v2v/models/engine"
+	"github.com/v2v/v2v/models/op"
 )
 
 // Forget lets the next Open look for the libraries again.
@@ -107,4 +111,84 @@ func Fitting(kind string, rows, cols, layers, units, shared int) (names []string
 		names = append(names, t.String())
 	}
 	return names
+}
+
+// Convolution is one that a program has, perhaps several times.
+type Convolution struct {
+	Label   string
+	Times   int
+	Kernels string  // what is rounded before, and the one that convolves
+	Ms      float32 // of one of them
+	Work    int64   // its floating point operations, two to a multiply-add
+}
+
+// Convolutions times those of an executable that has run, each distinct one by
+// itself: the steps of its first as a captured graph of so many runs.
+func Convolutions(e engine.Executable, runs int) (found []Convolution, err error) {
+	x, from := e.(*executable), map[string]int{}
+	return found, x.d.do(func() error {
+		for _, i := range x.p.Code {
+			switch i.Op.(type) {
+			case op.Conv, op.ConvT:
+			default:
+				continue
+			}
+			f := Convolution{Label: label(x.p, i), Times: 1}
+			first := from[f.Label]
+			for x.steps[first].name != f.Label {
+				first++
+			}
+			last := first
+			for !convolvesStep(x.steps[last]) {
+				f.Kernels += x.steps[last].kernel + ", "
+				last++
+			}
+			f.Kernels += x.steps[last].kernel
+			from[f.Label] = last + 1
+			if k := slices.IndexFunc(found, func(g Convolution) bool { return g.Label == f.Label && g.Kernels == f.Kernels }); k >= 0 {
+				found[k].Times++
+				continue
+			}
+			var shapes []tensor.Shape
+			for _, v := range i.In {
+				shapes = append(shapes, x.p.Values[v].Shape)
+			}
+			f.Work = op.Work(i.Op, shapes)
+			var err error
+			if f.Ms, err = x.clock(x.steps[first:last+1], runs); err != nil {
+				return err
+			}
+			found = append(found, f)
+		}
+		return nil
+	})
+}
+
+// convolvesStep says that a step convolves, be it by a library.
+func convolvesStep(s step) bool {
+	return strings.HasPrefix(s.kernel, "conv") || s.plan != nil
+}
+
+// clock is the milliseconds that steps take on the card.
+func (e *executable) clock(steps []step, runs int) (float32, error) {
+	graph, err := e.d.captured(func() error {
+		for range runs {
+			for i := range steps {
+				if err := e.d.launch(&steps[i], e.at); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	defer e.d.api.call("cuGraphExecDestroy", graph)
+	launch := func() error { return e.d.api.call("cuGraphLaunch", graph, e.d.stream) }
+	if err := launch(); err != nil { // the first is not counted
+		return 0, err
+	}
+	ms, err := e.d.clock(1, launch)
+	return ms / float32(runs), err
 }
