@@ -57,6 +57,7 @@ func (c *compiler) posts(steps []engine.Step) (post []pointwise, add slot, ok bo
 // layers of numbers of a kind, and its steps in a tile.
 type ownWays struct {
 	kind               string
+	unit               bool // rounded first, its numbers could be copied by 16 bytes
 	rows, cols, layers int
 	steps              func(tile) []step
 }
@@ -65,11 +66,23 @@ type ownWays struct {
 // as tests do: a fake's clock says nothing of tiles.
 var tiling func(fitting []tile) tile
 
+// fitting lists the tiles that are worth trying. Numbers that are rounded on their
+// way for every tap may be so once before, which is tried where the clock decides.
+func (o ownWays) fitting(c *compiler) []tile {
+	units := c.d.units
+	fit := fitting(o.kind, o.rows, o.cols, o.layers, units)
+	if o.kind == kindBF16 && o.unit && !c.own {
+		copied := fitting(kindHalf, o.rows, o.cols, o.layers, units)
+		fit = append(fit[:mostTiles/2:mostTiles/2], copied[:mostTiles/2]...)
+	}
+	return fit
+}
+
 // convolve adds the steps of a convolution: own kernels in the tile, or a plan of
 // cuDNN's or cuBLASLt's, that is the quickest on this card. at holds the slots by
 // identity.
 func (c *compiler) convolve(own ownWays, g geometry, kind int, b slot, steps []engine.Step, at [idOut + 1]slot) error {
-	fit := fitting(own.kind, own.rows, own.cols, own.layers, c.d.units, c.d.sharedMost)
+	fit := own.fitting(c)
 	if tiling != nil {
 		fit = []tile{tiling(fit)}
 	}
@@ -87,7 +100,7 @@ func (c *compiler) convolve(own ownWays, g geometry, kind int, b slot, steps []e
 	chosen := choice{tile: fit[0]}
 	if libraries || len(fit) > 1 {
 		api, known := c.d.api, false
-		key := fmt.Sprintf("%s|%s|%d|%d|%d|%d|%v|%s|%v|%+v", c.d.model, c.d.source, api.driver, api.nvrtc, api.cudnn, api.lt, c.o.Precision, own.kind, libraries, v)
+		key := fmt.Sprintf("%s|%s|%d|%d|%d|%d|%v|%s|%v|%v|%+v", c.d.model, c.d.source, api.driver, api.nvrtc, api.cudnn, api.lt, c.o.Precision, own.kind, c.own, libraries, v)
 		if chosen, known = c.d.choices[key]; !known {
 			var err error
 			if chosen, err = c.choose(key, own, fit, v, libraries, at); err != nil {
@@ -100,6 +113,7 @@ func (c *compiler) convolve(own ownWays, g geometry, kind int, b slot, steps []e
 		c.steps = append(c.steps, c.planned(v, chosen.plan, at)...)
 		return nil
 	}
+	c.copies = c.copies || chosen.tile.kind != own.kind
 	for _, s := range own.steps(chosen.tile) {
 		c.add(s)
 	}
@@ -262,7 +276,9 @@ func (m *measuring) measure(libraries bool) error {
 // all do, that is an error.
 func (m *measuring) tiles() (failed error) {
 	for _, t := range m.fit {
+		slots := len(m.c.slots)
 		ms, err := m.c.time(m.own.steps(t))
+		m.c.slots = m.c.slots[:slots]
 		if err != nil {
 			m.lasting = false
 			failed = cmp.Or(failed, err)

@@ -12,9 +12,11 @@ import (
 	"testing"
 
 	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 
 	"github.com/v2v/v2v/models/engine"
 	"github.com/v2v/v2v/models/engine/cuda"
+	"github.com/v2v/v2v/models/engine/enginetest"
 	"github.com/v2v/v2v/models/op"
 )
 
@@ -84,7 +86,7 @@ func byClock(t *testing.T) {
 // run takes, unless the file is damaged.
 func TestTileChoice(t *testing.T) {
 	p := twice(t)
-	fit := cuda.Fitting("f32", 63, 12, 1, 4, 227<<10)
+	fit := cuda.Fitting("f32", 63, 12, 1, 4)
 	for i, quick := range fit {
 		byClock(t)
 		want := []string{"conv_" + quick, "conv_" + quick}
@@ -108,11 +110,110 @@ func TestTileChoice(t *testing.T) {
 	}
 }
 
+// TestTileRounded: what is rounded on its way, or once before and copied, is the
+// same to the bit: pictures alone, and filters that are no constants too.
+func TestTileRounded(t *testing.T) {
+	d := open(t)
+	for _, c := range halfCases {
+		shown, err := readBehind(c.op, c.w, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := output(t, d, shown, engine.BFloat16, "bf16")
+		force(t, "half_64x64x32")
+		if got := output(t, d, shown, engine.BFloat16, "half"); !slices.Equal(got, want) {
+			t.Errorf("%T%+v: relative difference %g", c.op, c.op, enginetest.Difference(got, want))
+		}
+		usual()
+	}
+	x, w, y := tensor.Shape{2, 8, 13, 11}, tensor.Shape{24, 8, 3, 3}, tensor.Shape{2, 24, 7, 6}
+	for _, c := range []enginetest.Case{
+		{Op: op.Conv{Stride: 2, Pad: 1}, Shapes: []tensor.Shape{x, w}},
+		{Op: op.ConvGradX{Stride: 2, Pad: 1, H: 13, W: 11}, Shapes: []tensor.Shape{w, y}},
+	} {
+		want, err := enginetest.Execute(d, c, false, engine.BFloat16)
+		if err != nil {
+			t.Fatal(err)
+		}
+		force(t, "half_64x64x32")
+		got, err := enginetest.Execute(d, c, false, engine.BFloat16)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%T: relative difference %g", c.Op, enginetest.Difference(got, want))
+		}
+		p, err := enginetest.Build(c, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := d.Compile(p, engine.Options{Precision: engine.BFloat16})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if names := cuda.ConvKernels(e); !strings.HasSuffix(names[0], "half_64x64x32") || cuda.Steps(e, "halve") != 2 {
+			t.Errorf("%T: %v serve", c.Op, names)
+		}
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+		usual()
+	}
+}
+
+// TestTileRoundedFirst: rounding before is taken where it is quicker in all.
+func TestTileRoundedFirst(t *testing.T) {
+	p, err := readBehind(op.Conv{Stride: 1, Pad: 1}, tensor.Shape{24, 16, 3, 3}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for quick, want := range map[string]string{"half": "conv_half_", "none": "conv_bf16_"} {
+		byClock(t)
+		t.Setenv("FAKE_CUDA_QUICK", quick)
+		output(t, open(t), p, engine.BFloat16, want[len("conv_"):])
+	}
+}
+
+// TestTileCopyWithoutRoom: a program that does not fit with rounded copies is
+// compiled without them.
+func TestTileCopyWithoutRoom(t *testing.T) {
+	p, err := readBehind(op.Conv{Stride: 1, Pad: 1}, tensor.Shape{8, 48, 3, 3}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serving := func(memory int) (kernel string) {
+		faulty(t, fmt.Sprintf("memory=%d", memory))
+		d, err := cuda.Open(cuda.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		e, err := d.Compile(p, engine.Options{Precision: engine.BFloat16, Constants: numbers})
+		if err != nil {
+			return ""
+		}
+		defer e.Close()
+		return cuda.ConvKernels(e)[1]
+	}
+	enough := 64 << 10
+	for serving(enough) == "" {
+		enough += 8 << 10
+	}
+	byClock(t)
+	t.Setenv("FAKE_CUDA_QUICK", "half")
+	if got := serving(enough); !strings.HasPrefix(got, "conv_bf16_") {
+		t.Errorf("with memory for the program alone %q serves", got)
+	}
+	if got := serving(2 * enough); !strings.HasPrefix(got, "conv_half_") {
+		t.Errorf("with memory for copies %q serves", got)
+	}
+}
+
 // TestTileBesideDNN: a library is measured against the quickest tile.
 func TestTileBesideDNN(t *testing.T) {
 	withDNN(t, "slow")
 	byClock(t)
-	for _, quick := range cuda.Fitting("f32", 63, 12, 1, 4, 227<<10) {
+	for _, quick := range cuda.Fitting("f32", 63, 12, 1, 4) {
 		t.Setenv("XDG_CACHE_HOME", t.TempDir())
 		t.Setenv("FAKE_CUDA_QUICK", quick)
 		d := open(t)
@@ -131,7 +232,7 @@ func TestTileBesideDNN(t *testing.T) {
 // where there was no room to measure, or the error is one line, and nothing stays
 // on the card.
 func TestTileNoMemory(t *testing.T) {
-	tiles := len(cuda.Fitting("f32", 63, 8, 1, 4, 227<<10)) // each takes memory to be measured in
+	tiles := len(cuda.Fitting("f32", 63, 8, 1, 4)) // each takes memory to be measured in
 	for n := 1; n < 10; n++ {
 		log := faulty(t, fmt.Sprintf("alloc=%d", n))
 		byClock(t)

@@ -46,8 +46,8 @@ func (t tile) step(kernel string, rows, cols, layers int, args ...arg) step {
 	return step{kernel: kernel + "_" + t.String(), grid: [3]int{ceil(rows, t.rows), ceil(cols, t.cols), layers}, block: t.threads(), shared: t.shared(), args: args}
 }
 
-// numbers is the kind of those that own kernels read. unit says that every 16
-// bytes of bfloat16 that are read together lie together.
+// numbers is the kind of those that own kernels read as they lie. unit says that
+// every 16 bytes of bfloat16 that are read together lie together.
 func (c *compiler) numbers(g geometry, unit bool) string {
 	switch {
 	case c.o.Precision == engine.Float32:
@@ -87,6 +87,26 @@ func identities(x, w, y, out slot) [idOut + 1]slot {
 	return [idOut + 1]slot{0: none, idX: x, idW: w, idY: y, idBias: none, idAdd: none, idOut: out}
 }
 
+// rounding is what a tile that reads numbers that lie as bfloat16 needs before:
+// those that do not are rounded to a copy.
+func (c *compiler) rounding(t tile, g geometry, picture, w slot) (geometry, slot, slot, []step) {
+	if t.kind != kindHalf {
+		return g, picture, w, nil
+	}
+	var s []step
+	round := func(at *slot, half *bool) {
+		if *half {
+			return
+		}
+		n, from := c.slots[*at].bytes/4, *at
+		*at, *half = c.temp(2*n), true
+		s = append(s, flat("halve", n, intArg(n), slotArg(from), slotArg(*at)))
+	}
+	round(&picture, &g.half)
+	round(&w, &g.halfFilters)
+	return g, picture, w, s
+}
+
 func emitConv(c *compiler, i engine.Instr) error {
 	in, err := c.in(i)
 	if err != nil {
@@ -99,9 +119,11 @@ func emitConv(c *compiler, i engine.Instr) error {
 	g := c.convGeometry(i, i.Op.(op.Conv))
 	g.half = c.slots[in[0]].half
 	w, y, out := c.filters(&g, in[1]), g.y, c.def(i.Out)
-	own := ownWays{kind: c.numbers(g, g.x[1]%8 == 0), rows: y[0] * y[2] * y[3], cols: y[1], layers: 1}
+	unit := g.x[1]%8 == 0
+	own := ownWays{kind: c.numbers(g, unit), unit: unit, rows: y[0] * y[2] * y[3], cols: y[1], layers: 1}
 	own.steps = func(t tile) []step {
-		return []step{t.step("conv", own.rows, own.cols, own.layers, g.arg(), post, slotArg(in[0]), slotArg(w), slotArg(bias(in)), slotArg(out))}
+		g, x, w, s := c.rounding(t, g, in[0], w)
+		return append(s, t.step("conv", own.rows, own.cols, own.layers, g.arg(), post, slotArg(x), slotArg(w), slotArg(bias(in)), slotArg(out)))
 	}
 	return c.convolve(own, g, ofForward, bias(in), i.Post, identities(in[0], in[1], none, out))
 }
@@ -110,9 +132,11 @@ func emitConv(c *compiler, i engine.Instr) error {
 func (c *compiler) back(g geometry, post arg, small, w, b, out slot) ownWays {
 	w = c.filters(&g, w)
 	phase := ceil(g.x[2], g.stride) * ceil(g.x[3], g.stride) * g.x[0]
-	own := ownWays{kind: c.numbers(g, g.x[1]%8 == 0 && g.y[1]%8 == 0), rows: phase, cols: g.x[1], layers: g.stride * g.stride}
+	unit := g.x[1]%8 == 0 && g.y[1]%8 == 0
+	own := ownWays{kind: c.numbers(g, unit), unit: unit, rows: phase, cols: g.x[1], layers: g.stride * g.stride}
 	own.steps = func(t tile) []step {
-		return []step{t.step("conv_back", own.rows, own.cols, own.layers, g.arg(), post, slotArg(small), slotArg(w), slotArg(b), slotArg(out))}
+		g, small, w, s := c.rounding(t, g, small, w)
+		return append(s, t.step("conv_back", own.rows, own.cols, own.layers, g.arg(), post, slotArg(small), slotArg(w), slotArg(b), slotArg(out)))
 	}
 	return own
 }

@@ -21,7 +21,6 @@ type Device struct {
 	number     int
 	capability int // 90 for 9.0
 	units      int // multiprocessors
-	sharedMost int // bytes of shared memory that a block may have
 	context    uint64
 	module     uint64
 	stream     uint64 // of computation
@@ -43,7 +42,6 @@ type Device struct {
 // The attributes of a card that are asked for.
 const (
 	multiprocessors = 16
-	sharedOptIn     = 97
 	capabilityMajor = 75
 	capabilityMinor = 76
 )
@@ -100,15 +98,15 @@ func (d *Device) about(card int) error {
 		return err
 	}
 	d.card = uint64(uint32(number))
-	var value [4]int
-	for i, what := range []uint64{capabilityMajor, capabilityMinor, multiprocessors, sharedOptIn} {
+	var value [3]int
+	for i, what := range []uint64{capabilityMajor, capabilityMinor, multiprocessors} {
 		v, err := d.api.ask("cuDeviceGetAttribute", what, d.card)
 		if err != nil {
 			return err
 		}
 		value[i] = int(int32(v))
 	}
-	d.capability, d.units, d.sharedMost = 10*value[0]+value[1], max(value[2], 1), max(value[3], usualShared)
+	d.capability, d.units = 10*value[0]+value[1], max(value[2], 1)
 	return nil
 }
 

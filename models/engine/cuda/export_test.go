@@ -79,12 +79,12 @@ func Tiles(kind string) (names []string) {
 	return names
 }
 
-// Force has the tile of a name serve every convolution of its kind; others, and
-// all where the name is empty, have theirs by rule.
+// Force has the tile of a name serve every convolution that tiles of its kind
+// fit; others, and all where the name is empty, have theirs by rule.
 func Force(name string) {
 	tiling = func(fitting []tile) tile {
 		for _, t := range tiles {
-			if t.String() == name && t.kind == fitting[0].kind {
+			if t.String() == name && slices.ContainsFunc(fitting, func(f tile) bool { return f.kind == t.kind }) {
 				return t
 			}
 		}
@@ -106,8 +106,8 @@ func ConvKernels(e engine.Executable) (names []string) {
 }
 
 // Fitting names the tiles that a convolution has on a card, the likeliest first.
-func Fitting(kind string, rows, cols, layers, units, shared int) (names []string) {
-	for _, t := range fitting(kind, rows, cols, layers, units, shared) {
+func Fitting(kind string, rows, cols, layers, units int) (names []string) {
+	for _, t := range fitting(kind, rows, cols, layers, units) {
 		names = append(names, t.String())
 	}
 	return names

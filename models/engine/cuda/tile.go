@@ -43,7 +43,8 @@ func (t tile) String() string {
 
 func (t tile) threads() int { return 32 * t.down * t.across }
 
-// shared is the memory of a block: the kernels' struct of that name.
+// shared is the memory of a block: the kernels' struct of that name. Every card from
+// capability 8.0 on gives a block 99 KB.
 func (t tile) shared() int {
 	bytes := 4
 	if t.kind == kindBF16 || t.kind == kindHalf {
@@ -74,14 +75,13 @@ func tileSource() string {
 const mostTiles = 4
 
 // fitting lists the tiles of a kind that may serve a product of so many rows and
-// columns in so many layers on a card with so many units and so much shared memory
-// for a block, the likeliest first. A tile costs its products and what it reads
+// columns in so many layers on a card with so many units, the likeliest first. A tile costs its products and what it reads
 // for them, as often as the units must take turns; that a number read costs as
 // much as 32 products is a guess.
-func fitting(kind string, rows, cols, layers, units, shared int) []tile {
+func fitting(kind string, rows, cols, layers, units int) []tile {
 	var fit []tile
 	for _, t := range tiles {
-		if t.kind == kind && t.shared() <= shared {
+		if t.kind == kind {
 			fit = append(fit, t)
 		}
 	}

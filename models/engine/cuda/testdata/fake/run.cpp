@@ -159,7 +159,7 @@ static void turns(unsigned n) {
 }
 
 // guarded is the most shared memory that a launch has, which ends at a guard page.
-enum { MOST = 228 << 10 };
+enum { MOST = 100 << 10 };
 static char *guarded() {
 	char *base = (char *)mmap(0, MOST + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	mprotect(base + MOST, 4096, PROT_NONE);
