@@ -92,6 +92,15 @@ func Force(name string) {
 	}
 }
 
+// Alone has a device do without cuDNN and cuBLASLt.
+func Alone(d engine.Device) error {
+	x := d.(*Device)
+	return x.do(func() error {
+		x.closeLibraries()
+		return nil
+	})
+}
+
 // ByClock has the card's clock choose tiles.
 func ByClock() { tiling = nil }
 

@@ -24,6 +24,16 @@ func force(t *testing.T, name string) {
 	t.Cleanup(usual)
 }
 
+// alone is a device whose convolutions are by own kernels, on a card too.
+func alone(t *testing.T) engine.Device {
+	t.Helper()
+	d := open(t)
+	if err := cuda.Alone(d); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
 // usual is how tiles are chosen: by rule on the fake.
 func usual() {
 	cuda.Force("")
@@ -57,7 +67,7 @@ var precisions = []struct {
 // TestTileOperators: convolutions in every tile but those of numbers that lie as
 // bfloat16 (TestTileOperatorsHalf); tiles take turns over the cases.
 func TestTileOperators(t *testing.T) {
-	d, cases := open(t), convolutions()
+	d, cases := alone(t), convolutions()
 	for _, p := range precisions {
 		names := cuda.Tiles(p.kind)
 		for i := 0; i < len(cases); i += p.part {
@@ -73,7 +83,7 @@ func TestTileOperators(t *testing.T) {
 // TestTileOperatorsAgree: whatever the tile, a sum is added up in one order, so that a
 // choice by time does not change what is drawn or learnt.
 func TestTileOperatorsAgree(t *testing.T) {
-	d := open(t)
+	d := alone(t)
 	x, w := tensor.Shape{2, 12, 13, 11}, tensor.Shape{20, 12, 3, 3}
 	y := tensor.Shape{2, 20, 7, 6}
 	cases := []enginetest.Case{
@@ -135,7 +145,7 @@ var halfCases = []struct {
 // TestTileOperatorsHalf: what lies as bfloat16 is copied as it is, in every tile, and
 // gives to the bit what is rounded on its way from float32.
 func TestTileOperatorsHalf(t *testing.T) {
-	d := open(t)
+	d := alone(t)
 	for _, c := range halfCases {
 		t.Run(fmt.Sprintf("%T%+v %v", c.op, c.op, c.w), func(t *testing.T) {
 			p, err := readBehind(c.op, c.w, false)
@@ -146,6 +156,7 @@ func TestTileOperatorsHalf(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			force(t, "bf16_128x64x32")
 			want := output(t, d, shown, engine.BFloat16, "bf16")
 			exact := output(t, d, shown, engine.Float32, "f32")
 			if diff := enginetest.Difference(want, exact); !(diff > 1e-5 && diff <= 3e-2) {
