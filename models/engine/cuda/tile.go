@@ -53,12 +53,17 @@ func (t tile) shared() int {
 	return t.stages*(t.rows+t.cols)*t.depth*bytes + 3*4*t.rows
 }
 
+// code is the kernels' type of a tile.
+func (t tile) code() string {
+	return fmt.Sprintf("Tile<%s, %d, %d, %d, %d, %d, %d>", strings.ToUpper(t.kind), t.rows, t.cols, t.depth, t.down, t.across, t.stages)
+}
+
 // tileSource is the kernels for every tile. What is learnt lies as float32, so
 // that gradients of filters have none for bfloat16.
 func tileSource() string {
 	var b strings.Builder
 	for _, t := range tiles {
-		of := fmt.Sprintf("Tile<%s, %d, %d, %d, %d, %d, %d>", strings.ToUpper(t.kind), t.rows, t.cols, t.depth, t.down, t.across, t.stages)
+		of := t.code()
 		for _, name := range []string{"conv", "conv_back"} {
 			fmt.Fprintf(&b, "KERNEL __launch_bounds__(%d) %s_%s(Geometry g, Post p, const void *in, const void *w, const float *b, float *out) { %s<%s>(g, p, in, w, b, out); }\n",
 				t.threads(), name, t, name, of)

@@ -6,7 +6,7 @@
 #define EACH(i, n) for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < (n); i += gridDim.x * blockDim.x)
 
 // Line is N numbers that are read and written at once.
-template <class E, int N> struct __align__(N * sizeof(E) < 16 ? N * sizeof(E) : 16) Line {
+template <class E, int N> struct alignas(N * sizeof(E) < 16 ? N * sizeof(E) : 16) Line {
 	E of[N];
 };
 

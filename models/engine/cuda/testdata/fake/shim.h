@@ -12,7 +12,6 @@
 #define __forceinline__ inline
 #define __noinline__ static
 #define __launch_bounds__(n)
-#define __align__(n) __attribute__((aligned(n)))
 
 struct dim { unsigned x, y, z; };
 extern dim blockIdx, blockDim, gridDim, threadIdx;
