@@ -3,20 +3,28 @@
 package cuda
 
 import (
+	"cmp"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/v2v/v2v/models/engine"
 	"github.com/v2v/v2v/models/op"
 )
 
-// choice is how a convolution is computed: by own kernels, or by a library's plan.
-type choice struct{ plan *plan }
+// choice is how a convolution is computed: by own kernels in a tile, or by a
+// library's plan.
+type choice struct {
+	plan *plan
+	tile tile
+}
 
-// ownPlace is what the cache says of own kernels.
+// ownPlace is what the cache says of own kernels in the first of tiles, one less
+// of the second.
 const ownPlace = -1
 
 // posts is what is fused behind a convolution, and where the added picture
@@ -45,37 +53,69 @@ func (c *compiler) posts(steps []engine.Step) (post []pointwise, add slot, ok bo
 	return post, add, true
 }
 
-// faster replaces the steps from number first on, a convolution by own kernels,
-// by a plan of cuDNN's or cuBLASLt's where that is quicker on this card. at holds
-// the slots by identity.
-func (c *compiler) faster(first int, g geometry, kind int, b slot, steps []engine.Step, at [idOut + 1]slot) error {
-	if c.d.dnn == 0 && c.d.lt == 0 || c.own || g.reflect && g.pad > 0 {
-		return nil
+// ownWays is a convolution by own kernels: a product of rows and columns in
+// layers of numbers of a kind, and its steps in a tile.
+type ownWays struct {
+	kind               string
+	unit               bool // rounded first, its numbers could be copied by 16 bytes
+	rows, cols, layers int
+	steps              func(tile) []step
+}
+
+// tiling takes the place of the clock by which a tile is chosen where it is set,
+// as tests do: a fake's clock says nothing of tiles.
+var tiling func(fitting []tile) tile
+
+// fitting lists the tiles that are worth trying. Numbers that are rounded on their
+// way for every tap may be so once before, which is tried where the clock decides.
+func (o ownWays) fitting(c *compiler) []tile {
+	units := c.d.units
+	fit := fitting(o.kind, o.rows, o.cols, o.layers, units)
+	if o.kind == kindBF16 && o.unit && !c.own {
+		copied := fitting(kindHalf, o.rows, o.cols, o.layers, units)
+		fit = append(fit[:mostTiles/2:mostTiles/2], copied[:mostTiles/2]...)
 	}
-	post, add, ok := c.posts(steps)
-	if !ok {
-		return nil
+	return fit
+}
+
+// convolve adds the steps of a convolution: own kernels in the tile, or a plan of
+// cuDNN's or cuBLASLt's, that is the quickest on this card. at holds the slots by
+// identity.
+func (c *compiler) convolve(own ownWays, g geometry, kind int, b slot, steps []engine.Step, at [idOut + 1]slot) error {
+	fit := own.fitting(c)
+	if tiling != nil {
+		fit = []tile{tiling(fit)}
 	}
-	at[idBias], at[idAdd] = b, add
-	v := convolutionOf(kind, g, post)
-	v.bias, v.half = b != none, c.slots[at[idOut]].half
-	if c.o.Precision == engine.BFloat16 {
-		v.typ = dnnBFloat16
-		c.halve(at[idX], at[idW], at[idY])
-	}
-	own := append([]step(nil), c.steps[first:]...)
-	api := c.d.api
-	key := fmt.Sprintf("%s|%d|%d|%d|%d|%v|%+v", c.d.model, api.driver, api.nvrtc, api.cudnn, api.lt, c.o.Precision, v)
-	chosen, known := c.d.choices[key]
-	if !known {
-		var err error
-		if chosen, err = c.choose(key, v, own, at); err != nil {
-			return err
+	v := convolutionOf(kind, g, nil)
+	v.bias, v.reflect = b != none, g.reflect && g.pad > 0
+	libraries := false
+	if (c.d.dnn != 0 || c.d.lt != 0) && !c.own && !v.reflect && at[idOut] != none {
+		v.post, at[idAdd], libraries = c.posts(steps)
+		at[idBias], v.half = b, c.slots[at[idOut]].half
+		if c.o.Precision == engine.BFloat16 {
+			v.typ = dnnBFloat16
+			c.halve(at[idX], at[idW], at[idY])
 		}
-		c.d.choices[key] = chosen
+	}
+	chosen := choice{tile: fit[0]}
+	if libraries || len(fit) > 1 {
+		api, known := c.d.api, false
+		key := fmt.Sprintf("%s|%s|%d|%d|%d|%d|%v|%s|%v|%v|%+v", c.d.model, c.d.source, api.driver, api.nvrtc, api.cudnn, api.lt, c.o.Precision, own.kind, c.own, libraries, v)
+		if chosen, known = c.d.choices[key]; !known {
+			var err error
+			if chosen, err = c.choose(key, own, fit, v, libraries, at); err != nil {
+				return err
+			}
+			c.d.choices[key] = chosen
+		}
 	}
 	if chosen.plan != nil {
-		c.steps = append(c.steps[:first], c.planned(v, chosen.plan, at)...)
+		c.steps = append(c.steps, c.planned(v, chosen.plan, at)...)
+		return nil
+	}
+	c.copies = c.copies || chosen.tile.kind != own.kind
+	for _, s := range own.steps(chosen.tile) {
+		c.add(s)
 	}
 	return nil
 }
@@ -127,74 +167,129 @@ func (c *compiler) planned(v convolution, p *plan, at [idOut + 1]slot) []step {
 }
 
 // choose takes the quickest way, from the cache of earlier runs or by measuring.
-func (c *compiler) choose(key string, v convolution, own []step, at [idOut + 1]slot) (choice, error) {
+func (c *compiler) choose(key string, own ownWays, fit []tile, v convolution, libraries bool, at [idOut + 1]slot) (choice, error) {
 	folder := c.d.cache
 	path := filepath.Join(folder, fmt.Sprintf("%x.choice", sha256.Sum256([]byte(key))))
-	place, cached := ownPlace, false
 	if raw, err := os.ReadFile(path); err == nil {
-		n, err := fmt.Sscanf(string(raw), "v2v %d\n", &place)
-		cached = n == 1 && err == nil && place >= ownPlace && place < ltPlace+mostConfigs
-	}
-	if cached && place == ownPlace {
-		return choice{}, nil
-	}
-	if cached {
-		ask := c.d.plans
-		if place >= ltPlace {
-			ask = c.d.products
-		}
-		var found *plan
-		err := ask(v, c.o.Precision, func(at int, p *plan) (bool, error) {
-			if at == place {
-				found = p
+		place := 0
+		if n, err := fmt.Sscanf(string(raw), "v2v %d\n", &place); n == 1 && err == nil {
+			if known, ok := c.recall(place, fit, v, libraries); ok {
+				return known, nil
 			}
-			return at == place, nil
-		})
-		if err == nil && found != nil {
-			return choice{found}, nil
 		}
 	}
-	best, place, lasting, err := c.measure(v, own, at)
-	if err == nil && lasting {
-		keepFile(folder, path, []byte(fmt.Sprintf("v2v %d\n", place)))
+	m := measuring{c: c, own: own, fit: fit, v: v, at: at, best: choice{tile: fit[0]}, place: ownPlace - slices.Index(tiles, fit[0]), least: float32(math.Inf(1)), lasting: true}
+	err := m.measure(libraries)
+	if small := (*memoryError)(nil); errors.As(err, &small) {
+		return choice{tile: fit[0]}, nil // the rule decides where there is no room to measure
 	}
-	return choice{best}, err
+	if err == nil && m.lasting {
+		keepFile(folder, path, []byte(fmt.Sprintf("v2v %d\n", m.place)))
+	}
+	return m.best, err
 }
 
-// measure times own kernels and each plan that fits an eighth of the card's
-// free memory. A plan that fails is no way; own kernels that fail are an error.
-// What was found is lasting where no plan lost for want of memory or by an error,
-// which another run may not meet.
-func (c *compiler) measure(v convolution, own []step, at [idOut + 1]slot) (best *plan, place int, lasting bool, err error) {
+// recall is the way at a place of the cache, if there still is one.
+func (c *compiler) recall(place int, fit []tile, v convolution, libraries bool) (choice, bool) {
+	if place <= ownPlace {
+		for _, t := range fit {
+			if slices.Index(tiles, t) == ownPlace-place {
+				return choice{tile: t}, true
+			}
+		}
+		return choice{}, false
+	}
+	if !libraries || place >= ltPlace+mostConfigs {
+		return choice{}, false
+	}
+	ask := c.d.plans
+	if place >= ltPlace {
+		ask = c.d.products
+	}
+	var found *plan
+	err := ask(v, c.o.Precision, func(at int, p *plan) (bool, error) {
+		if at == place {
+			found = p
+		}
+		return at == place, nil
+	})
+	return choice{plan: found}, err == nil && found != nil
+}
+
+// measuring finds the quickest way so far. It is lasting where no way lost for want
+// of memory or by an error, which another run may not meet.
+type measuring struct {
+	c       *compiler
+	own     ownWays
+	fit     []tile
+	v       convolution
+	at      [idOut + 1]slot
+	best    choice
+	place   int
+	least   float32
+	lasting bool
+}
+
+// measure times own kernels, where there is something to compare, and each plan
+// that fits an eighth of the card's free memory. A plan that fails is no way.
+func (m *measuring) measure(libraries bool) error {
+	timed := len(m.fit) > 1
+	if timed {
+		if err := m.tiles(); err != nil {
+			return err
+		}
+	}
+	if !libraries {
+		return nil
+	}
+	c := m.c
 	free, _, err := c.d.room()
 	if err != nil {
-		return nil, ownPlace, false, err
+		return err
 	}
-	least, place, lasting := float32(math.Inf(1)), ownPlace, true
-	timed := false
-	whole, err := c.d.ways(v, c.o.Precision, func(i int, p *plan) (bool, error) {
-		if !timed { // only once there is something to compare with
+	whole, err := c.d.ways(m.v, c.o.Precision, func(i int, p *plan) (bool, error) {
+		if !timed {
 			timed = true
-			var err error
-			if least, err = c.time(own); err != nil {
+			if err := m.tiles(); err != nil {
 				return false, err
 			}
 		}
 		if p.workspace < 0 || uint64(p.workspace) > free/8 {
-			lasting = false
+			m.lasting = false
 			return false, nil
 		}
 		slots := len(c.slots)
-		ms, err := c.time(c.planned(v, p, at))
+		ms, err := c.time(c.planned(m.v, p, m.at))
 		c.slots = c.slots[:slots]
-		if err != nil || ms >= least {
-			lasting = lasting && err == nil
+		if err != nil || ms >= m.least {
+			m.lasting = m.lasting && err == nil
 			return false, nil
 		}
-		least, best, place = ms, p, i
+		m.least, m.best, m.place = ms, choice{plan: p}, i
 		return true, nil
 	})
-	return best, place, whole && lasting || best != nil, err
+	m.lasting = whole && m.lasting || m.best.plan != nil
+	return err
+}
+
+// tiles times own kernels in each tile that fits. One that fails is no way; where
+// all do, that is an error.
+func (m *measuring) tiles() (failed error) {
+	for _, t := range m.fit {
+		slots := len(m.c.slots)
+		ms, err := m.c.time(m.own.steps(t))
+		m.c.slots = m.c.slots[:slots]
+		if err != nil {
+			m.lasting = false
+			failed = cmp.Or(failed, err)
+		} else if ms < m.least {
+			m.least, m.best, m.place = ms, choice{tile: t}, ownPlace-slices.Index(tiles, t)
+		}
+	}
+	if m.least < float32(math.Inf(1)) {
+		return nil
+	}
+	return failed
 }
 
 // ways asks one library after the other, and says whether each took the

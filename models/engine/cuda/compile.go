@@ -36,19 +36,20 @@ func register(e emitter, specs ...op.Spec) {
 }
 
 type compiler struct {
-	d     *Device
-	p     *engine.Program
-	o     engine.Options
-	slots []slotInfo
-	steps []step
-	at    []slot // where each value lies, or none
-	made  []int  // the instruction that makes each value, or -1
-	uses  []int  // how often each is read
-	half  []bool // which lie as bfloat16
-	done  map[int]bool
-	adams []adam
-	own   bool // no plans of libraries
-	name  string
+	d      *Device
+	p      *engine.Program
+	o      engine.Options
+	slots  []slotInfo
+	steps  []step
+	at     []slot // where each value lies, or none
+	made   []int  // the instruction that makes each value, or -1
+	uses   []int  // how often each is read
+	half   []bool // which lie as bfloat16
+	done   map[int]bool
+	adams  []adam
+	own    bool // no plans of libraries, and own kernels without copies
+	copies bool // an own kernel reads a rounded copy
+	name   string
 
 	constants map[slot]int  // which value each is; loaded when the steps are known
 	halves    map[slot]slot // where constants lie rounded to bfloat16
@@ -61,9 +62,12 @@ func (d *Device) Compile(p *engine.Program, o engine.Options) (engine.Executable
 	}
 	var e *executable
 	err := d.do(func() (err error) {
-		e, err = d.build(p, o, false)
-		if small := (*memoryError)(nil); errors.As(err, &small) && d.dnn != 0 {
-			e, err = d.build(p, o, true) // without the workspaces of cuDNN
+		c := d.newCompiler(p, o)
+		e, err = c.build()
+		if small := (*memoryError)(nil); errors.As(err, &small) && (d.dnn != 0 || c.copies) {
+			c = d.newCompiler(p, o)
+			c.own = true // without workspaces of cuDNN and rounded copies
+			e, err = c.build()
 		}
 		return err
 	})
@@ -73,9 +77,12 @@ func (d *Device) Compile(p *engine.Program, o engine.Options) (engine.Executable
 	return e, nil
 }
 
-// build compiles and links, with own kernels alone or not.
-func (d *Device) build(p *engine.Program, o engine.Options, own bool) (*executable, error) {
-	c := &compiler{d: d, p: p, o: o, done: map[int]bool{}, own: own, constants: map[slot]int{}, halves: map[slot]slot{}}
+func (d *Device) newCompiler(p *engine.Program, o engine.Options) *compiler {
+	return &compiler{d: d, p: p, o: o, done: map[int]bool{}, constants: map[slot]int{}, halves: map[slot]slot{}}
+}
+
+// build compiles and links.
+func (c *compiler) build() (*executable, error) {
 	var e *executable
 	err := c.compile()
 	if err == nil {
@@ -85,7 +92,7 @@ func (d *Device) build(p *engine.Program, o engine.Options, own bool) (*executab
 		e, err = c.link()
 	}
 	if err != nil {
-		d.release(c.slots)
+		c.d.release(c.slots)
 	}
 	return e, err
 }
@@ -143,12 +150,21 @@ func (c *compiler) compile() error {
 		if c.done[k] {
 			continue
 		}
-		c.name = fmt.Sprintf("%T %v", i.Op, c.shape(i.Out))
+		c.name = label(c.p, i)
 		if err := c.emit(i); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
 	}
 	return c.emitAdam()
+}
+
+// label is what errors and profiles call an instruction.
+func label(p *engine.Program, i engine.Instr) string {
+	name := fmt.Sprintf("%T %v", i.Op, p.Values[i.Out].Shape)
+	for k, v := range i.In {
+		name += []string{" of ", ", "}[min(k, 1)] + fmt.Sprint(p.Values[v].Shape)
+	}
+	return name
 }
 
 // emit adds an instruction's steps. One that writes over a variable that it

@@ -34,6 +34,7 @@ type Device struct {
 	choices    map[string]choice // of convolutions
 	cache      string
 	model      string // which card it is
+	source     string // which kernels they are
 
 	mu sync.Mutex // one caller at a time
 }
@@ -133,8 +134,12 @@ func (d *Device) loadModule(code []byte) (uint64, error) {
 	return d.api.ask("cuModuleLoadData", uint64(uintptr(image)))
 }
 
-// kernel looks a kernel of the module up.
-func (d *Device) kernel(name string) (uint64, error) {
+// usualShared is the shared memory of a block that a kernel has unasked.
+const usualShared = 48 << 10
+
+// kernel looks a kernel of the module up, whose launches have so much shared
+// memory.
+func (d *Device) kernel(name string, shared int) (uint64, error) {
 	if f, ok := d.kernels[name]; ok {
 		return f, nil
 	}
@@ -143,6 +148,12 @@ func (d *Device) kernel(name string) (uint64, error) {
 	f, err := d.api.ask("cuModuleGetFunction", d.module, c.text(name))
 	if err != nil {
 		return 0, fmt.Errorf("kernel %s: %w", name, err)
+	}
+	if shared > usualShared {
+		const maxDynamicShared = 8
+		if err := d.api.call("cuFuncSetAttribute", f, maxDynamicShared, uint64(shared)); err != nil {
+			return 0, fmt.Errorf("%d bytes of shared memory for kernel %s: %w", shared, name, err)
+		}
 	}
 	d.kernels[name] = f
 	return f, nil

@@ -3,9 +3,13 @@
 package cuda
 
 import (
+	"slices"
 	"strings"
 
+	"gorgonia.org/tensor"
+
 	"github.com/v2v/v2v/models/engine"
+	"github.com/v2v/v2v/models/op"
 )
 
 // Forget lets the next Open look for the libraries again.
@@ -63,4 +67,137 @@ func Steps(e engine.Executable, kernel string) (n int) {
 		}
 	}
 	return n
+}
+
+// Tiles names the tiles of a kind of numbers.
+func Tiles(kind string) (names []string) {
+	for _, t := range tiles {
+		if t.kind == kind {
+			names = append(names, t.String())
+		}
+	}
+	return names
+}
+
+// Force has the tile of a name serve every convolution that tiles of its kind
+// fit; others, and all where the name is empty, have theirs by rule.
+func Force(name string) {
+	tiling = func(fitting []tile) tile {
+		for _, t := range tiles {
+			if t.String() == name && slices.ContainsFunc(fitting, func(f tile) bool { return f.kind == t.kind }) {
+				return t
+			}
+		}
+		return fitting[0]
+	}
+}
+
+// Alone has a device do without cuDNN and cuBLASLt.
+func Alone(d engine.Device) error {
+	x := d.(*Device)
+	return x.do(func() error {
+		x.closeLibraries()
+		return nil
+	})
+}
+
+// ByClock has the card's clock choose tiles.
+func ByClock() { tiling = nil }
+
+// ConvKernels names the kernels of an executable's convolutions, in their order.
+func ConvKernels(e engine.Executable) (names []string) {
+	for _, s := range e.(*executable).steps {
+		if strings.HasPrefix(s.kernel, "conv") {
+			names = append(names, s.kernel)
+		}
+	}
+	return names
+}
+
+// Fitting names the tiles that a convolution has on a card, the likeliest first.
+func Fitting(kind string, rows, cols, layers, units int) (names []string) {
+	for _, t := range fitting(kind, rows, cols, layers, units) {
+		names = append(names, t.String())
+	}
+	return names
+}
+
+// Convolution is one that a program has, perhaps several times.
+type Convolution struct {
+	Label   string
+	Times   int
+	Kernels string  // what is rounded before, and the one that convolves
+	Ms      float32 // of one of them
+	Work    int64   // its floating point operations, two to a multiply-add
+}
+
+// Convolutions times those of an executable that has run, each distinct one by
+// itself: the steps of its first as a captured graph of so many runs.
+func Convolutions(e engine.Executable, runs int) (found []Convolution, err error) {
+	x, from := e.(*executable), map[string]int{}
+	return found, x.d.do(func() error {
+		for _, i := range x.p.Code {
+			switch i.Op.(type) {
+			case op.Conv, op.ConvT:
+			default:
+				continue
+			}
+			f := Convolution{Label: label(x.p, i), Times: 1}
+			first := from[f.Label]
+			for x.steps[first].name != f.Label {
+				first++
+			}
+			last := first
+			for !convolvesStep(x.steps[last]) {
+				f.Kernels += x.steps[last].kernel + ", "
+				last++
+			}
+			f.Kernels += x.steps[last].kernel
+			from[f.Label] = last + 1
+			if k := slices.IndexFunc(found, func(g Convolution) bool { return g.Label == f.Label && g.Kernels == f.Kernels }); k >= 0 {
+				found[k].Times++
+				continue
+			}
+			var shapes []tensor.Shape
+			for _, v := range i.In {
+				shapes = append(shapes, x.p.Values[v].Shape)
+			}
+			f.Work = op.Work(i.Op, shapes)
+			var err error
+			if f.Ms, err = x.clock(x.steps[first:last+1], runs); err != nil {
+				return err
+			}
+			found = append(found, f)
+		}
+		return nil
+	})
+}
+
+// convolvesStep says that a step convolves, be it by a library.
+func convolvesStep(s step) bool {
+	return strings.HasPrefix(s.kernel, "conv") || s.plan != nil
+}
+
+// clock is the milliseconds that steps take on the card.
+func (e *executable) clock(steps []step, runs int) (float32, error) {
+	graph, err := e.d.captured(func() error {
+		for range runs {
+			for i := range steps {
+				if err := e.d.launch(&steps[i], e.at); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	defer e.d.api.call("cuGraphExecDestroy", graph)
+	launch := func() error { return e.d.api.call("cuGraphLaunch", graph, e.d.stream) }
+	if err := launch(); err != nil { // the first is not counted
+		return 0, err
+	}
+	ms, err := e.d.clock(1, launch)
+	return ms / float32(runs), err
 }

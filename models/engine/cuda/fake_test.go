@@ -54,6 +54,7 @@ func run(m *testing.M) int {
 		}
 		os.Setenv("V2V_CUDA_PATH", dir)
 		os.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache"))
+		cuda.Force("")
 	}
 	code := m.Run()
 	if code == 0 {
@@ -65,7 +66,7 @@ func run(m *testing.M) int {
 	return code
 }
 
-var kernelName = regexp.MustCompile(`(?m)^KERNEL ([a-z0-9_]+)\(`)
+var kernelName = regexp.MustCompile(`(?m)^KERNEL (?:__launch_bounds__\(\d+\) )?([a-z0-9_]+)\(`)
 
 // kernelsOnHost is the kernels as a C++ file of the fake.
 func kernelsOnHost() string {

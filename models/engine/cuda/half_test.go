@@ -63,7 +63,7 @@ func drawn(t *testing.T, d engine.Device, p *engine.Program, precision engine.Pr
 		t.Fatal(err)
 	}
 	defer x.Close()
-	in, out := make([]float32, 2*5*12*14), make([]float32, 2*3*12*14)
+	in, out := make([]float32, 2*5*12*14), make([]float32, engine.Value{Shape: e.Output(0).Shape()}.Size())
 	if err := errors.Join(numbers("x", in), x.Write(in), e.Bind("x", x), e.Run(), e.Run(), e.Run(), e.Output(0).Read(out)); err != nil {
 		t.Fatal(err)
 	}

@@ -132,7 +132,7 @@ func (d *Device) launch(s *step, at []uint64) error {
 	case "memcpy":
 		return d.api.call("cuMemcpyDtoDAsync_v2", value(2), value(1), value(0), d.stream)
 	}
-	f, err := d.kernel(s.kernel)
+	f, err := d.kernel(s.kernel, s.shared)
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ var symbols = map[string][]symbol{
 		{"cuMemcpyHtoDAsync_v2", 3020}, {"cuMemcpyDtoHAsync_v2", 3020}, {"cuMemcpyDtoDAsync_v2", 3020}, {"cuMemsetD8Async", 3020},
 		{"cuStreamCreate", 2000}, {"cuStreamDestroy_v2", 4000}, {"cuStreamSynchronize", 2000}, {"cuStreamWaitEvent", 3020},
 		{"cuEventCreate", 2000}, {"cuEventDestroy_v2", 4000}, {"cuEventRecord", 2000}, {"cuEventSynchronize", 2000}, {"cuEventElapsedTime", 2000},
-		{"cuModuleLoadData", 2000}, {"cuModuleUnload", 2000}, {"cuModuleGetFunction", 2000}, {"cuLaunchKernel", 4000},
+		{"cuModuleLoadData", 2000}, {"cuModuleUnload", 2000}, {"cuModuleGetFunction", 2000}, {"cuFuncSetAttribute", 9000}, {"cuLaunchKernel", 4000},
 		{"cuStreamBeginCapture_v2", 10010}, {"cuStreamEndCapture", 10000}, {"cuGraphInstantiateWithFlags", 11040}, {"cuGraphLaunch", 10000},
 		{"cuGraphDestroy", 10000}, {"cuGraphExecDestroy", 10000},
 	},

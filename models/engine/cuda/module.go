@@ -19,7 +19,8 @@ import (
 // the cache that it was found in, if it was.
 func (d *Device) compileKernels(folder string) (code []byte, from string, err error) {
 	arch := fmt.Sprintf("sm_%d", d.capability)
-	name := fmt.Sprintf("%x-%s-%d.cubin", sha256.Sum256([]byte(Source())), arch, d.api.nvrtc)
+	d.source = fmt.Sprintf("%x", sha256.Sum256([]byte(Source())))
+	name := fmt.Sprintf("%s-%s-%d.cubin", d.source, arch, d.api.nvrtc)
 	path := filepath.Join(folder, name)
 	if code, err := os.ReadFile(path); err == nil && len(code) > 0 {
 		return code, path, nil

@@ -18,7 +18,7 @@ var arguments = map[string]int{
 	"cuMemcpyHtoDAsync_v2": 4, "cuMemcpyDtoHAsync_v2": 4, "cuMemcpyDtoDAsync_v2": 4, "cuMemsetD8Async": 4,
 	"cuStreamCreate": 2, "cuStreamDestroy_v2": 1, "cuStreamSynchronize": 1, "cuStreamWaitEvent": 3,
 	"cuEventCreate": 2, "cuEventDestroy_v2": 1, "cuEventRecord": 2, "cuEventSynchronize": 1, "cuEventElapsedTime": 3,
-	"cuModuleLoadData": 2, "cuModuleUnload": 1, "cuModuleGetFunction": 3, "cuLaunchKernel": 11,
+	"cuModuleLoadData": 2, "cuModuleUnload": 1, "cuModuleGetFunction": 3, "cuFuncSetAttribute": 3, "cuLaunchKernel": 11,
 	"cuStreamBeginCapture_v2": 2, "cuStreamEndCapture": 2, "cuGraphInstantiateWithFlags": 3, "cuGraphLaunch": 2,
 	"cuGraphDestroy": 1, "cuGraphExecDestroy": 1,
 	"cudnnGetVersion": 0, "cudnnCreate": 1, "cudnnDestroy": 1, "cudnnSetStream": 2, "cudnnBackendCreateDescriptor": 2, "cudnnBackendDestroyDescriptor": 1,

@@ -62,41 +62,61 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// measure compiles and binds a row's program and times it.
-func (r row) measure(d engine.Device, rounds, runs int) (ms float64, work int64, path string, err error) {
+// program is the row's generator.
+func (r row) program() (*engine.Program, error) {
 	net := models.DefaultVid2Vid()
 	net.NGF = r.ngf
-	p, err := models.GeneratorProgram(net, r.batch, r.h, r.w)
+	return models.GeneratorProgram(net, r.batch, r.h, r.w)
+}
+
+// measure compiles and binds a row's program and times it.
+func (r row) measure(d engine.Device, rounds, runs int) (ms float64, work int64, path string, err error) {
+	p, err := r.program()
 	if err != nil {
 		return 0, 0, "", err
 	}
+	err = with(d, p, r.precision, func(e engine.Executable) (err error) {
+		ms, err = clock(e, rounds, runs)
+		dnn, own := cuda.Served(e)
+		path = fmt.Sprintf("cuDNN %d, own %d", dnn, own)
+		return err
+	})
+	return ms, p.Work(), path, err
+}
+
+// with compiles a program and binds random numbers to it for a call of f.
+func with(d engine.Device, p *engine.Program, precision engine.Precision, f func(engine.Executable) error) error {
 	rng := rand.New(rand.NewPCG(1, 2))
-	e, err := d.Compile(p, engine.Options{Precision: r.precision, Constants: func(_ string, dst []float32) error {
+	e, err := d.Compile(p, engine.Options{Precision: precision, Constants: func(_ string, dst []float32) error {
 		for i := range dst {
 			dst[i] = float32(rng.NormFloat64()) * 0.02
 		}
 		return nil
 	}})
 	if err != nil {
-		return 0, 0, "", err
+		return err
 	}
-	defer func() { err = errors.Join(err, e.Close()) }()
-	for _, v := range p.Values {
-		if v.Role != engine.Input {
-			continue
+	var buffers []engine.Buffer
+	err = func() error {
+		for _, v := range p.Values {
+			if v.Role != engine.Input {
+				continue
+			}
+			b, err := d.Alloc(v.Shape, v.Type)
+			if err != nil {
+				return err
+			}
+			buffers = append(buffers, b)
+			if err := errors.Join(randomise(b, rng), e.Bind(v.Name, b)); err != nil {
+				return err
+			}
 		}
-		b, err := d.Alloc(v.Shape, v.Type)
-		if err != nil {
-			return 0, 0, "", err
-		}
-		defer b.Close()
-		if err := errors.Join(randomise(b, rng), e.Bind(v.Name, b)); err != nil {
-			return 0, 0, "", err
-		}
+		return f(e)
+	}()
+	for _, b := range buffers {
+		err = errors.Join(err, b.Close())
 	}
-	ms, err = clock(e, rounds, runs)
-	dnn, own := cuda.Served(e)
-	return ms, p.Work(), fmt.Sprintf("cuDNN %d, own %d", dnn, own), err
+	return errors.Join(err, e.Close())
 }
 
 // clock is the median of rounds, each of several runs and the download of the

@@ -5,14 +5,22 @@
 #define KERNEL extern "C" __global__ void
 #define EACH(i, n) for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < (n); i += gridDim.x * blockDim.x)
 
+// Line is N numbers that are read and written at once.
+template <class E, int N> struct alignas(N * sizeof(E) < 16 ? N * sizeof(E) : 16) Line {
+	E of[N];
+};
+
 enum { RELU, LEAKY, TANH, SIGMOID, ADDED, NOTHING };
+
+// curve is called, for it is long and convolutions finish many results.
+__device__ __noinline__ float curve(int kind, float x) { return kind == TANH ? tanhf(x) : 1 / (1 + expf(-x)); }
 
 __device__ __forceinline__ float activate(int kind, float slope, float x) {
 	switch (kind) {
 	case RELU: return x > 0 || x != x ? x : 0;
 	case LEAKY: return x > 0 || x != x ? x : slope * x;
-	case TANH: return tanhf(x);
-	case SIGMOID: return 1 / (1 + expf(-x));
+	case TANH:
+	case SIGMOID: return curve(kind, x);
 	}
 	return x;
 }

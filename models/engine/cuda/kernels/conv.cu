@@ -1,110 +1,11 @@
-// Convolutions as matrix products of tiles: the gathering of pictures happens
-// while a tile is read. A block of 256 threads makes ROWS x COLS results in
-// steps of DEPTH products; in f32 by fused multiply-adds, in tf32 and bf16 by
-// the tensor cores (mma.sync, sums in float).
+// Convolutions as products of matrices (tile.cu): pictures are gathered as slices
+// of them are brought.
 
-enum { F32, BF16, TF32 };
-enum { ROWS = 128, COLS = 64, DEPTH = 32, TILE_A = ROWS * DEPTH / 256, TILE_B = COLS * DEPTH / 256 };
-
-// In f32 the rows of a tile in shared memory are padded to different banks; the
-// others pad so that a fragment's threads meet different banks.
-template <int PREC> struct Row { enum { STRIDE = PREC == F32 ? DEPTH + 1 : DEPTH + 4 }; };
-template <> struct Row<BF16> { enum { STRIDE = DEPTH + 8 }; }; // of 2 bytes
-
-__device__ __forceinline__ float to_tf32(float x) {
-	unsigned u = __float_as_uint(x);
-	if (x != x) return x;
-	return __uint_as_float((u + 0xfff + (u >> 13 & 1)) & 0xffffe000);
-}
-
-template <int PREC> __device__ __forceinline__ void keep(char *tile, int row, int k, float v) {
-	int at = row * Row<PREC>::STRIDE + k;
-	if (PREC == BF16) ((unsigned short *)tile)[at] = to_bf16(v);
-	else ((float *)tile)[at] = PREC == TF32 ? to_tf32(v) : v;
-}
-
-// place tells which row and column of the tile result e of a thread is.
-template <int PREC> __device__ __forceinline__ void place(int e, int &row, int &col) {
-	int t = threadIdx.x;
-	if (PREC == F32) {
-		row = t / 16 + 16 * (e / 4);
-		col = t % 16 + 16 * (e % 4);
-		return;
-	}
-	int lane = t % 32, warp = t / 32;
-	row = warp / 2 * 32 + e / 16 * 16 + lane / 4 + 8 * (e / 2 % 2);
-	col = warp % 2 * 32 + e / 4 % 4 * 8 + lane % 4 * 2 + e % 2;
-}
-
-template <int PREC> __device__ __forceinline__ void multiply(const char *a, const char *b, float *acc) {
-	int t = threadIdx.x;
-	if (PREC == F32) {
-		const float *pa = (const float *)a + t / 16 * Row<F32>::STRIDE, *pb = (const float *)b + t % 16 * Row<F32>::STRIDE;
-		for (int k = 0; k < DEPTH; k++) {
-			float x[8], y[4];
-#pragma unroll
-			for (int i = 0; i < 8; i++) x[i] = pa[i * 16 * Row<F32>::STRIDE + k];
-#pragma unroll
-			for (int j = 0; j < 4; j++) y[j] = pb[j * 16 * Row<F32>::STRIDE + k];
-#pragma unroll
-			for (int e = 0; e < 32; e++) acc[e] += x[e / 4] * y[e % 4];
-		}
-		return;
-	}
-	int lane = t % 32, warp = t / 32;
-	int stride = PREC == BF16 ? (int)Row<BF16>::STRIDE / 2 : (int)Row<TF32>::STRIDE;
-	const unsigned *pa = (const unsigned *)a + (warp / 2 * 32 + lane / 4) * stride + lane % 4;
-	const unsigned *pb = (const unsigned *)b + (warp % 2 * 32 + lane / 4) * stride + lane % 4;
-	for (int k = 0; k < (PREC == BF16 ? DEPTH / 2 : DEPTH); k += 8) {
-#pragma unroll
-		for (int i = 0; i < 2; i++) {
-			const unsigned *at = pa + i * 16 * stride + k;
-			unsigned x[4] = {at[0], at[8 * stride], at[4], at[8 * stride + 4]};
-#pragma unroll
-			for (int j = 0; j < 4; j++) {
-				unsigned y[2] = {pb[j * 8 * stride + k], pb[j * 8 * stride + k + 4]};
-				if (PREC == BF16) mma_bf16(acc + i * 16 + j * 4, x, y);
-				else mma_tf32(acc + i * 16 + j * 4, x, y);
-			}
-		}
-	}
-}
-
-// product adds the tile products of [k, end) to acc. L fetches what this thread
-// holds of both tiles at a step: along the depth where A_DEEP or B_DEEP says so,
-// else along rows or columns.
-template <int PREC, class L> __device__ __forceinline__ void product(const L &l, int k, int end, char *a, char *b, float *acc) {
-	float x[TILE_A], y[TILE_B];
-	int t = threadIdx.x;
-	l.fetch(k, end, x, y);
-	for (; k < end; k += DEPTH) {
-		__syncthreads();
-#pragma unroll
-		for (int i = 0; i < TILE_A; i++) {
-			if (L::A_DEEP) keep<PREC>(a, t / DEPTH + i * (256 / DEPTH), t % DEPTH, x[i]);
-			else keep<PREC>(a, t % ROWS, t / ROWS + i * (256 / ROWS), x[i]);
-		}
-#pragma unroll
-		for (int i = 0; i < TILE_B; i++) {
-			if (L::B_DEEP) keep<PREC>(b, t / DEPTH + i * (256 / DEPTH), t % DEPTH, y[i]);
-			else keep<PREC>(b, t % COLS, t / COLS + i * (256 / COLS), y[i]);
-		}
-		__syncthreads();
-		if (k + DEPTH < end) l.fetch(k + DEPTH, end, x, y);
-		multiply<PREC>(a, b, acc);
-	}
-}
-
-// Geometry of a convolution: x (n,h,w,c) and y (n,oh,ow,o). In bf16 the picture
-// that is read lies as bfloat16 where half says so.
+// Geometry of a convolution: x (n,h,w,c) and y (n,oh,ow,o). The picture that is
+// read and the filters lie as bfloat16 where half and half_filters say so.
 struct Geometry {
-	int n, h, w, c, oh, ow, o, kh, kw, stride, pad, reflect, half;
+	int n, h, w, c, oh, ow, o, kh, kw, stride, pad, reflect, half, half_filters;
 };
-
-template <int PREC> __device__ __forceinline__ float picture(const Geometry &g, const float *in, int i) {
-	if (PREC == BF16 && g.half) return __uint_as_float((unsigned)((const unsigned short *)in)[i] << 16);
-	return in[i];
-}
 
 __device__ __forceinline__ int mirrored(int i, int n, int reflect) {
 	if (i >= 0 && i < n) return i;
@@ -112,171 +13,151 @@ __device__ __forceinline__ int mirrored(int i, int n, int reflect) {
 	return i < 0 ? -i : 2 * (n - 1) - i;
 }
 
-// A block's memory: two tiles, and where each of its rows lies.
-struct Shared {
-	char a[ROWS * (DEPTH + 4) * 4], b[COLS * (DEPTH + 4) * 4];
-	int item[ROWS], y[ROWS], x[ROWS];
+// Rows is where each row of a block lies in a picture; an item less than 0 is none.
+struct Rows {
+	const int *item, *y, *x;
 };
 
-template <int PREC> struct Forward {
-	enum { A_DEEP = 1, B_DEEP = 1 };
+// Taps is what each result reads of a picture, along the depth (ky,kx,c).
+struct Taps {
+	static constexpr bool DEEP = true;
 	const Geometry &g;
-	const float *in, *weights;
-	const Shared *rows;
-
-	__device__ __forceinline__ void fetch(int k0, int end, float *a, float *b) const {
-		int t = threadIdx.x, k = k0 + t % DEPTH, ky = k / (g.kw * g.c), kx = k / g.c % g.kw, c = k % g.c;
-#pragma unroll
-		for (int i = 0; i < TILE_A; i++) {
-			int row = t / DEPTH + i * (256 / DEPTH), y = -1, x = -1;
-			if (k < end && rows->item[row] >= 0) {
-				y = mirrored(rows->y[row] + ky, g.h, g.reflect);
-				x = mirrored(rows->x[row] + kx, g.w, g.reflect);
-			}
-			a[i] = y >= 0 && x >= 0 ? picture<PREC>(g, in, ((rows->item[row] * g.h + y) * g.w + x) * g.c + c) : 0;
-		}
-#pragma unroll
-		for (int i = 0; i < TILE_B; i++) {
-			int col = blockIdx.y * COLS + t / DEPTH + i * (256 / DEPTH);
-			b[i] = k < end && col < g.o ? weights[(long long)col * end + k] : 0;
-		}
+	Rows rows;
+	__device__ __forceinline__ bool units(int n) const { return g.c % n == 0; }
+	__device__ __forceinline__ long long at(int r, int k) const {
+		if (rows.item[r] < 0) return -1;
+		int y = mirrored(rows.y[r] + k / (g.kw * g.c), g.h, g.reflect), x = mirrored(rows.x[r] + k / g.c % g.kw, g.w, g.reflect);
+		return y >= 0 && x >= 0 ? ((rows.item[r] * g.h + y) * g.w + x) * g.c + k % g.c : -1;
 	}
 };
 
-template <int PREC> __device__ __forceinline__ void conv(const Geometry &g, const Post &p, const float *in, const float *weights, const float *bias, float *out) {
-	SHARED(Shared, s);
-	int pixels = g.n * g.oh * g.ow, from = blockIdx.x * ROWS;
-	for (int r = threadIdx.x; r < ROWS; r += blockDim.x) {
+// Filters is those of the block's columns, as they lie.
+struct Filters {
+	static constexpr bool DEEP = true;
+	int from, o, depth;
+	__device__ __forceinline__ bool units(int n) const { return depth % n == 0; }
+	__device__ __forceinline__ long long at(int r, int k) const { return from + r < o ? (long long)(from + r) * depth + k : -1; }
+};
+
+template <class T> __device__ __forceinline__ void conv(const Geometry &g, const Post &p, const void *in, const void *weights, const float *bias, float *out) {
+	SHARED(Shared<T>, s);
+	int pixels = g.n * g.oh * g.ow, from = blockIdx.x * T::ROWS;
+	for (int r = threadIdx.x; r < T::ROWS; r += T::THREADS) {
 		int m = from + r;
 		s->item[r] = m < pixels ? m / (g.oh * g.ow) : -1;
 		s->y[r] = m / g.ow % g.oh * g.stride - g.pad;
 		s->x[r] = m % g.ow * g.stride - g.pad;
 	}
 	__syncthreads();
-	float acc[32] = {};
-	Forward<PREC> l = {g, in, weights, s};
-	product<PREC>(l, 0, g.kh * g.kw * g.c, s->a, s->b, acc);
-#pragma unroll
-	for (int e = 0; e < 32; e++) {
-		int row, col;
-		place<PREC>(e, row, col);
-		int m = from + row, o = blockIdx.y * COLS + col;
-		if (m >= pixels || o >= g.o) continue;
-		post(p, acc[e] + (bias ? bias[o] : 0), m * g.o + o, out);
-	}
+	float acc[T::RESULTS] = {};
+	int first = blockIdx.y * T::COLS, depth = g.kh * g.kw * g.c;
+	Taps a = {g, {s->item, s->y, s->x}};
+	Filters b = {first, g.o, depth};
+	product<T>(a, in, g.half, b, weights, g.half_filters, 0, depth, s, acc);
+	deliver<T>(s, acc, [&](int row, int col, float sum) {
+		int m = from + row, o = first + col;
+		if (m < pixels && o < g.o) post(p, sum + (bias ? bias[o] : 0), m * g.o + o, out);
+	});
 }
 
-// Backward gathers what Forward scatters: out (n,h,w,c) of small (n,oh,ow,o).
-// Only taps of the block's phase of the stride are met.
-template <int PREC> struct Backward {
-	enum { A_DEEP = 1, B_DEEP = 0 };
+// Scattered is what is gathered backward: the results that read a pixel, along
+// the depth (tap,o). Only taps of the block's phase of the stride are met, of
+// which a row has across.
+struct Scattered {
+	static constexpr bool DEEP = true;
 	const Geometry &g;
-	const float *small, *weights;
-	const Shared *rows;
-	int ky0, kx0, across; // first tap of the phase, taps in a row
+	Rows rows;
+	int across;
+	__device__ __forceinline__ bool units(int n) const { return g.o % n == 0; }
+	__device__ __forceinline__ long long at(int r, int k) const {
+		int tap = k / g.o, y = rows.y[r] - tap / across, x = rows.x[r] - tap % across;
+		bool in = rows.item[r] >= 0 && y >= 0 && y < g.oh && x >= 0 && x < g.ow;
+		return in ? ((rows.item[r] * g.oh + y) * g.ow + x) * g.o + k % g.o : -1;
+	}
+};
 
-	__device__ __forceinline__ void fetch(int k0, int end, float *a, float *b) const {
-		int t = threadIdx.x, k = k0 + t % DEPTH, tap = k / g.o, o = k % g.o;
-#pragma unroll
-		for (int i = 0; i < TILE_A; i++) {
-			int row = t / DEPTH + i * (256 / DEPTH);
-			int y = rows->y[row] - tap / across, x = rows->x[row] - tap % across;
-			bool in = k < end && rows->item[row] >= 0 && y >= 0 && y < g.oh && x >= 0 && x < g.ow;
-			a[i] = in ? picture<PREC>(g, small, ((rows->item[row] * g.oh + y) * g.ow + x) * g.o + o) : 0;
-		}
-		int c = blockIdx.y * COLS + t % COLS;
-#pragma unroll
-		for (int i = 0; i < TILE_B; i++) {
-			int at = k0 + t / COLS + i * (256 / COLS), of = at / g.o;
-			int ky = ky0 + of / across * g.stride, kx = kx0 + of % across * g.stride;
-			b[i] = at < end && c < g.c ? weights[(((long long)(at % g.o) * g.kh + ky) * g.kw + kx) * g.c + c] : 0;
-		}
+// Turned is the filters of a phase with channels c as columns; ky and kx are its
+// first tap.
+struct Turned {
+	static constexpr bool DEEP = false;
+	const Geometry &g;
+	int from, ky, kx, across;
+	__device__ __forceinline__ bool units(int n) const { return g.c % n == 0; }
+	__device__ __forceinline__ long long at(int r, int k) const {
+		int tap = k / g.o, y = ky + tap / across * g.stride, x = kx + tap % across * g.stride;
+		return from + r < g.c ? (((long long)(k % g.o) * g.kh + y) * g.kw + x) * g.c + from + r : -1;
 	}
 };
 
 __device__ __forceinline__ int count(int from, int n, int step) { return from < n ? (n - from + step - 1) / step : 0; }
 
-template <int PREC> __device__ __forceinline__ void conv_back(const Geometry &g, const Post &p, const float *small, const float *weights, const float *bias, float *out) {
-	SHARED(Shared, s);
+// conv_back gathers what conv scatters: out (n,h,w,c) of small (n,oh,ow,o).
+template <class T> __device__ __forceinline__ void conv_back(const Geometry &g, const Post &p, const void *small, const void *weights, const float *bias, float *out) {
+	SHARED(Shared<T>, s);
 	int py = blockIdx.z / g.stride, px = blockIdx.z % g.stride;
-	int high = count(py, g.h, g.stride), wide = count(px, g.w, g.stride), pixels = g.n * high * wide, from = blockIdx.x * ROWS;
+	int high = count(py, g.h, g.stride), wide = count(px, g.w, g.stride), pixels = g.n * high * wide, from = blockIdx.x * T::ROWS;
 	if (from >= pixels) return;
-	int ky0 = (py + g.pad) % g.stride, kx0 = (px + g.pad) % g.stride;
-	int across = count(kx0, g.kw, g.stride);
-	for (int r = threadIdx.x; r < ROWS; r += blockDim.x) {
+	int ky = (py + g.pad) % g.stride, kx = (px + g.pad) % g.stride, taps = count(kx, g.kw, g.stride), across = taps > 0 ? taps : 1;
+	for (int r = threadIdx.x; r < T::ROWS; r += T::THREADS) {
 		int m = from + r;
 		s->item[r] = m < pixels ? m / (high * wide) : -1;
-		s->y[r] = (m / wide % high * g.stride + py + g.pad - ky0) / g.stride;
-		s->x[r] = (m % wide * g.stride + px + g.pad - kx0) / g.stride;
+		s->y[r] = (m / wide % high * g.stride + py + g.pad - ky) / g.stride;
+		s->x[r] = (m % wide * g.stride + px + g.pad - kx) / g.stride;
 	}
 	__syncthreads();
-	float acc[32] = {};
-	Backward<PREC> l = {g, small, weights, s, ky0, kx0, across > 0 ? across : 1};
-	product<PREC>(l, 0, count(ky0, g.kh, g.stride) * across * g.o, s->a, s->b, acc);
-#pragma unroll
-	for (int e = 0; e < 32; e++) {
-		int row, col;
-		place<PREC>(e, row, col);
-		int m = from + row, c = blockIdx.y * COLS + col;
-		if (m >= pixels || c >= g.c) continue;
+	float acc[T::RESULTS] = {};
+	int first = blockIdx.y * T::COLS;
+	Scattered a = {g, {s->item, s->y, s->x}, across};
+	Turned b = {g, first, ky, kx, across};
+	product<T>(a, small, g.half, b, weights, g.half_filters, 0, count(ky, g.kh, g.stride) * taps * g.o, s, acc);
+	deliver<T>(s, acc, [&](int row, int col, float sum) {
+		int m = from + row, c = first + col;
+		if (m >= pixels || c >= g.c) return;
 		int y = m / wide % high * g.stride + py, x = m % wide * g.stride + px;
 		int at = ((m / (high * wide) * g.h + y) * g.w + x) * g.c + c;
-		post(p, acc[e] + (bias ? bias[c] : 0), at, out);
-	}
+		post(p, sum + (bias ? bias[c] : 0), at, out);
+	});
 }
 
-// Weights sums over positions: out (o, kh*kw*c) of y and gathered x.
-struct Weights {
-	enum { A_DEEP = 0, B_DEEP = 0 };
-	const Geometry &g;
-	const float *x, *gy;
-	int ky, kx, c, inside; // of this thread's column
+// Results and Positions are what a filter's gradient sums over positions: the
+// gradient of the results, and the picture at each of the block's columns
+// (ky,kx,c).
+struct Results {
+	static constexpr bool DEEP = false;
+	int from, o;
+	__device__ __forceinline__ bool units(int n) const { return o % n == 0; }
+	__device__ __forceinline__ long long at(int r, int k) const { return from + r < o ? (long long)k * o + from + r : -1; }
+};
 
-	__device__ __forceinline__ void fetch(int k0, int end, float *a, float *b) const {
-		int t = threadIdx.x, o = blockIdx.x * ROWS + t % ROWS;
-#pragma unroll
-		for (int i = 0; i < TILE_A; i++) {
-			int k = k0 + t / ROWS + i * (256 / ROWS);
-			a[i] = k < end && o < g.o ? gy[k * g.o + o] : 0;
-		}
-#pragma unroll
-		for (int i = 0; i < TILE_B; i++) {
-			int k = k0 + t / COLS + i * (256 / COLS), y = -1, xx = -1;
-			if (inside && k < end) {
-				y = mirrored(k / g.ow % g.oh * g.stride - g.pad + ky, g.h, g.reflect);
-				xx = mirrored(k % g.ow * g.stride - g.pad + kx, g.w, g.reflect);
-			}
-			b[i] = y >= 0 && xx >= 0 ? x[((k / (g.oh * g.ow) * g.h + y) * g.w + xx) * g.c + c] : 0;
-		}
+struct Positions {
+	static constexpr bool DEEP = false;
+	const Geometry &g;
+	int from, width;
+	__device__ __forceinline__ bool units(int n) const { return g.c % n == 0; }
+	__device__ __forceinline__ long long at(int r, int k) const {
+		int col = from + r;
+		if (col >= width) return -1;
+		int y = mirrored(k / g.ow % g.oh * g.stride - g.pad + col / (g.kw * g.c), g.h, g.reflect);
+		int x = mirrored(k % g.ow * g.stride - g.pad + col / g.c % g.kw, g.w, g.reflect);
+		return y >= 0 && x >= 0 ? ((k / (g.oh * g.ow) * g.h + y) * g.w + x) * g.c + col % g.c : -1;
 	}
 };
 
-// Each layer of blocks (z) sums `each` positions into a part of its own.
-template <int PREC> __device__ __forceinline__ void conv_weights(const Geometry &g, int each, const float *x, const float *gy, float *parts) {
-	SHARED(Shared, s);
-	int width = g.kh * g.kw * g.c, col = blockIdx.y * COLS + threadIdx.x % COLS;
+// conv_weights makes (o, kh*kw*c) of y and x. Each layer of blocks (z) sums
+// `each` positions into a part of its own.
+template <class T> __device__ __forceinline__ void conv_weights(const Geometry &g, int each, const float *x, const float *gy, float *parts) {
+	SHARED(Shared<T>, s);
+	int width = g.kh * g.kw * g.c, row0 = blockIdx.x * T::ROWS, col0 = blockIdx.y * T::COLS;
 	int from = blockIdx.z * each, pixels = g.n * g.oh * g.ow, to = from + each < pixels ? from + each : pixels;
-	float acc[32] = {};
-	Weights l = {g, x, gy, col / (g.kw * g.c), col / g.c % g.kw, col % g.c, col < width};
-	product<PREC>(l, from, to, s->a, s->b, acc);
-#pragma unroll
-	for (int e = 0; e < 32; e++) {
-		int row, n;
-		place<PREC>(e, row, n);
-		int o = blockIdx.x * ROWS + row, at = blockIdx.y * COLS + n;
-		if (o < g.o && at < width) parts[((long long)blockIdx.z * g.o + o) * width + at] = acc[e];
-	}
+	float acc[T::RESULTS] = {};
+	Results a = {row0, g.o};
+	Positions b = {g, col0, width};
+	product<T>(a, gy, false, b, x, false, from, to, s, acc);
+	deliver<T>(s, acc, [&](int row, int col, float sum) {
+		int o = row0 + row, at = col0 + col;
+		if (o < g.o && at < width) parts[((long long)blockIdx.z * g.o + o) * width + at] = sum;
+	});
 }
-
-KERNEL conv_f32(Geometry g, Post p, const float *x, const float *w, const float *b, float *y) { conv<F32>(g, p, x, w, b, y); }
-KERNEL conv_bf16(Geometry g, Post p, const float *x, const float *w, const float *b, float *y) { conv<BF16>(g, p, x, w, b, y); }
-KERNEL conv_tf32(Geometry g, Post p, const float *x, const float *w, const float *b, float *y) { conv<TF32>(g, p, x, w, b, y); }
-KERNEL conv_back_f32(Geometry g, Post p, const float *y, const float *w, const float *b, float *x) { conv_back<F32>(g, p, y, w, b, x); }
-KERNEL conv_back_bf16(Geometry g, Post p, const float *y, const float *w, const float *b, float *x) { conv_back<BF16>(g, p, y, w, b, x); }
-KERNEL conv_back_tf32(Geometry g, Post p, const float *y, const float *w, const float *b, float *x) { conv_back<TF32>(g, p, y, w, b, x); }
-KERNEL conv_weights_f32(Geometry g, int each, const float *x, const float *gy, float *parts) { conv_weights<F32>(g, each, x, gy, parts); }
-KERNEL conv_weights_bf16(Geometry g, int each, const float *x, const float *gy, float *parts) { conv_weights<BF16>(g, each, x, gy, parts); }
-KERNEL conv_weights_tf32(Geometry g, int each, const float *x, const float *gy, float *parts) { conv_weights<TF32>(g, each, x, gy, parts); }
 
 // add_parts sums the parts of conv_weights in their order.
 KERNEL add_parts(int n, int parts, const float *in, float *out) {

@@ -1,6 +1,8 @@
 // Runs a grid: block after block, each thread of a block as a fibre.
 #include "shim.h"
+#include <sys/mman.h>
 #include <ucontext.h>
+#include <vector>
 
 dim blockIdx, blockDim, gridDim, threadIdx;
 char *shared_memory;
@@ -46,24 +48,45 @@ static void prepare(Fibre &f, void (*start)()) {
 }
 #endif
 
-static void fibre_main() {
-	body(arguments);
-	fibre[current].site = -1;
-	leave(fibre[current]);
-}
-
 void give_up(int site) {
 	Fibre &f = fibre[current];
 	f.site = site;
 	leave(f);
 }
 
-static struct { unsigned a[4], b[2]; } fragment[2][THREADS];
+// fail ends the program: a card would do something else than was meant.
+static void fail(const char *what) {
+	fprintf(stderr, "fake: block %u,%u,%u, thread %u: %s\n", blockIdx.x, blockIdx.y, blockIdx.z, current, what);
+	abort();
+}
+
+// A thread's copies that are not done, and its closed groups so far.
+struct Copy { char *to; const char *from; int bytes, n, group; };
+static std::vector<Copy> copies[THREADS];
+static int closed[THREADS];
+static int late; // groups that a wait leaves out, as told
+
+void copy_later(char *to, const char *from, int bytes, int n) {
+	if ((uintptr_t)to % bytes || (uintptr_t)from % bytes) fail("a copy that is not at a multiple of its size");
+	copies[current].push_back({to, from, bytes, n, closed[current]});
+}
+void close_copies() { closed[current]++; }
+void wait_copies(int keep) {
+	std::vector<Copy> &c = copies[current];
+	size_t done = 0;
+	for (; done < c.size() && c[done].group < closed[current] - keep - late; done++) {
+		memcpy(c[done].to, c[done].from, c[done].n);
+		memset(c[done].to + c[done].n, 0, c[done].bytes - c[done].n);
+	}
+	c.erase(c.begin(), c.begin() + done);
+}
+
+static struct { unsigned a[4], b[2]; const char *row; } fragment[2][THREADS];
+static unsigned char parity[THREADS];
 
 static float half(unsigned word, int high) { return __uint_as_float(high ? word & 0xffff0000 : word << 16); }
 
-void mma(float *d, const unsigned *a, const unsigned *b, bool bf16) {
-	static unsigned char parity[THREADS];
+void multiply_fragments(float *d, const unsigned *a, const unsigned *b, bool bf16) {
 	int t = current, warp = t / 32 * 32, lane = t % 32, now = parity[t] ^= 1;
 	memcpy(fragment[now][t].a, a, 16);
 	memcpy(fragment[now][t].b, b, 8);
@@ -77,6 +100,39 @@ void mma(float *d, const unsigned *a, const unsigned *b, bool bf16) {
 			else d[e] += __uint_as_float(x) * __uint_as_float(y);
 		}
 	}
+}
+
+// load gives thread l of a warp, of each of four matrices, the numbers 2(l%4) and
+// the next of row l/4, or of column l/4 where turned. A matrix is read at once,
+// so that its rows should lie in different banks.
+static void load(unsigned *x, const char *row, bool turned) {
+	int t = current, warp = t / 32 * 32, lane = t % 32, now = parity[t] ^= 1;
+	if ((uintptr_t)row % 16) fail("ldmatrix of a row that is not at a multiple of 16");
+	fragment[now][t].row = row;
+	give_up(-3);
+	for (int i = 0; i < 4; i++) {
+		unsigned short two[2];
+		for (int j = 0; j < 2; j++) {
+			int r = turned ? lane % 4 * 2 + j : lane / 4, e = turned ? lane / 4 : lane % 4 * 2 + j;
+			memcpy(&two[j], fragment[now][warp + 8 * i + r].row + 2 * e, 2);
+		}
+		x[i] = two[0] | (unsigned)two[1] << 16;
+	}
+	if (lane) return;
+	for (int i = 0; i < 4; i++) {
+		unsigned met = 0;
+		for (int r = 0; r < 8; r++) met |= 1u << (fragment[now][warp + 8 * i + r].row - shared_memory) / 16 % 8;
+		if (met != 255) fail("ldmatrix of rows that share banks");
+	}
+}
+void ldmatrix(unsigned *x, const char *row) { load(x, row, false); }
+void ldmatrix_trans(unsigned *x, const char *row) { load(x, row, true); }
+
+static void fibre_main() {
+	body(arguments);
+	if (!late && !copies[current].empty()) fail("copies that nobody waited for");
+	fibre[current].site = -1;
+	leave(fibre[current]);
 }
 
 // turns lets the block's threads run from barrier to barrier; every other grid
@@ -102,10 +158,19 @@ static void turns(unsigned n) {
 	}
 }
 
+// guarded is the most shared memory that a launch has, which ends at a guard page.
+enum { MOST = 100 << 10 };
+static char *guarded() {
+	char *base = (char *)mmap(0, MOST + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	mprotect(base + MOST, 4096, PROT_NONE);
+	return base;
+}
+
 void run_grid(void (*f)(void **), dim grid, dim block, unsigned shared, void **p) {
 	unsigned n = block.x;
-	static char *memory = (char *)malloc(48 << 10);
-	shared_memory = memory;
+	static char *memory = guarded();
+	shared_memory = memory + MOST - (shared + 127) / 128 * 128;
+	late = fault("late", 0);
 	body = f, arguments = p, gridDim = grid, blockDim = block;
 	backwards = !backwards;
 	for (unsigned t = 0; t < n; t++)
@@ -119,9 +184,10 @@ void run_grid(void (*f)(void **), dim grid, dim block, unsigned shared, void **p
 			}
 			continue;
 		}
-		memset(memory, 0xff, shared);
+		memset(shared_memory, 0xff, shared);
 		for (unsigned t = 0; t < n; t++) {
 			fibre[t].site = 0;
+			copies[t].clear();
 			prepare(fibre[t], fibre_main);
 		}
 		turns(n);

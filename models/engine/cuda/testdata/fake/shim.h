@@ -10,11 +10,16 @@
 #define __device__
 #define __global__ __attribute__((visibility("default")))
 #define __forceinline__ inline
+#define __noinline__ static
+#define __launch_bounds__(n)
 
 struct dim { unsigned x, y, z; };
 extern dim blockIdx, blockDim, gridDim, threadIdx;
 extern char *shared_memory;
 #define SHARED(T, name) T *name = (T *)shared_memory
+
+// fault is the number that FAKE_CUDA gives a name, or other.
+long fault(const char *name, long other);
 
 // give_up passes the turn on; site tells the barriers of a kernel apart, and
 // threads of a block that wait at different ones end the program.
@@ -28,11 +33,23 @@ static inline float __fmul_rn(float a, float b) { return a * b; }
 static inline void atomicAdd(double *p, double v) { *p += v; }
 static inline int atomicCAS(int *p, int was, int now) { int old = *p; if (old == was) *p = now; return old; }
 
+// Copies to shared memory are done only when they are waited for: what is read
+// before is what was there.
+void copy_later(char *to, const char *from, int bytes, int n);
+void close_copies();
+void wait_copies(int keep);
+template <int BYTES> inline void copy_async(char *to, const char *from, int n) { copy_later(to, from, BYTES, n); }
+template <int KEEP> inline void wait_copies() { wait_copies(KEEP); }
+
 // The matrix units, after the PTX manual's tables of fragments: a warp's threads
 // lay their parts out, wait for each other, and take their results.
-void mma(float *d, const unsigned *a, const unsigned *b, bool half);
-static inline void mma_bf16(float *d, const unsigned *a, const unsigned *b) { mma(d, a, b, true); }
-static inline void mma_tf32(float *d, const unsigned *a, const unsigned *b) { mma(d, a, b, false); }
+void ldmatrix(unsigned *x, const char *row);
+void ldmatrix_trans(unsigned *x, const char *row);
+void multiply_fragments(float *d, const unsigned *a, const unsigned *b, bool half);
+template <bool BF16> inline void mma(float *d, const unsigned *a, const unsigned *b) { multiply_fragments(d, a, b, BF16); }
+
+// To the nearest of 10 bits, halves away from 0.
+static inline unsigned to_tf32(unsigned x) { return (x & 0x7fffffff) > 0x7f800000 ? 0x7fffffff : (x + 0x1000) & 0xffffe000; }
 
 // An entry calls a kernel with the arguments that a launch points at.
 template <int... I> struct list {};

@@ -1,0 +1,101 @@
+package cuda
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// tile is a shape in which own kernels convolve (kernels/tile.cu): a block of
+// down x across warps makes rows x cols sums in slices of depth products, of
+// which stages lie in shared memory.
+type tile struct {
+	kind                 string // of numbers
+	rows, cols, depth    int
+	down, across, stages int
+}
+
+// The kinds of numbers that a convolution reads: float32 that is multiplied as
+// such or as tf32, numbers that are rounded to bfloat16 on their way, and those
+// that lie as bfloat16 in units of 16 bytes.
+const (
+	kindF32  = "f32"
+	kindTF32 = "tf32"
+	kindBF16 = "bf16"
+	kindHalf = "half"
+)
+
+// tiles are those that there are kernels for. Their shapes were chosen, not
+// measured. The narrow ones are for the last layers of generators, of 1 to 3
+// channels.
+var tiles = []tile{
+	{kindF32, 128, 64, 32, 4, 2, 2}, {kindF32, 128, 128, 16, 4, 2, 2}, {kindF32, 64, 64, 32, 4, 2, 2},
+	{kindTF32, 128, 64, 32, 4, 2, 3}, {kindTF32, 128, 128, 32, 2, 4, 2}, {kindTF32, 64, 64, 32, 2, 2, 3}, {kindTF32, 256, 16, 32, 8, 1, 2},
+	{kindBF16, 128, 64, 32, 4, 2, 2}, {kindBF16, 128, 128, 32, 2, 4, 2}, {kindBF16, 64, 64, 32, 2, 2, 2}, {kindBF16, 256, 16, 32, 8, 1, 2},
+	{kindHalf, 128, 64, 32, 4, 2, 3}, {kindHalf, 128, 128, 32, 2, 4, 3}, {kindHalf, 64, 64, 32, 2, 2, 3}, {kindHalf, 256, 64, 32, 4, 2, 3},
+	{kindHalf, 128, 128, 64, 2, 4, 2}, {kindHalf, 256, 16, 32, 8, 1, 3},
+}
+
+func (t tile) String() string {
+	return fmt.Sprintf("%s_%dx%dx%d", t.kind, t.rows, t.cols, t.depth)
+}
+
+func (t tile) threads() int { return 32 * t.down * t.across }
+
+// shared is the memory of a block: the kernels' struct of that name. Every card from
+// capability 8.0 on gives a block 99 KB.
+func (t tile) shared() int {
+	bytes := 4
+	if t.kind == kindBF16 || t.kind == kindHalf {
+		bytes = 2
+	}
+	return t.stages*(t.rows+t.cols)*t.depth*bytes + 3*4*t.rows
+}
+
+// code is the kernels' type of a tile.
+func (t tile) code() string {
+	return fmt.Sprintf("Tile<%s, %d, %d, %d, %d, %d, %d>", strings.ToUpper(t.kind), t.rows, t.cols, t.depth, t.down, t.across, t.stages)
+}
+
+// tileSource is the kernels for every tile. What is learnt lies as float32, so
+// that gradients of filters have none for bfloat16.
+func tileSource() string {
+	var b strings.Builder
+	for _, t := range tiles {
+		of := t.code()
+		for _, name := range []string{"conv", "conv_back"} {
+			fmt.Fprintf(&b, "KERNEL __launch_bounds__(%d) %s_%s(Geometry g, Post p, const void *in, const void *w, const float *b, float *out) { %s<%s>(g, p, in, w, b, out); }\n",
+				t.threads(), name, t, name, of)
+		}
+		if t.kind != kindHalf {
+			fmt.Fprintf(&b, "KERNEL __launch_bounds__(%d) conv_weights_%s(Geometry g, int each, const float *x, const float *gy, float *parts) { conv_weights<%s>(g, each, x, gy, parts); }\n",
+				t.threads(), t, of)
+		}
+	}
+	return b.String()
+}
+
+// mostTiles bounds how many tiles are tried for a convolution.
+const mostTiles = 4
+
+// fitting lists the tiles of a kind that may serve a product of so many rows and
+// columns in so many layers on a card with so many units, the likeliest first. A tile costs its products and what it reads
+// for them, as often as the units must take turns; that a number read costs as
+// much as 32 products is a guess.
+func fitting(kind string, rows, cols, layers, units int) []tile {
+	var fit []tile
+	for _, t := range tiles {
+		if t.kind == kind {
+			fit = append(fit, t)
+		}
+	}
+	cost := func(t tile) int {
+		blocks := ceil(rows, t.rows) * ceil(cols, t.cols) * layers
+		return ceil(blocks, units) * (t.rows*t.cols + 32*(t.rows+t.cols))
+	}
+	slices.SortStableFunc(fit, func(a, b tile) int { return cmp.Compare(cost(a), cost(b)) })
+	return fit[:min(len(fit), mostTiles)]
+}
+
+func ceil(a, b int) int { return (a + b - 1) / b }
