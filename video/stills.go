@@ -132,6 +132,11 @@ func (r *stillsReader) Next(ctx context.Context) (*Frame, error) {
 		return nil, io.EOF
 	}
 	size, fill, err := r.picture(r.paths[r.next])
+	if err != nil && r.read != nil {
+		if _, _, broken := decodeImage(r.paths[r.next]); broken == nil {
+			return nil, err // the picture is whole, but not what is looked for
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: kept %d of %d frames: %w", ErrDamaged, r.next, len(r.paths), err)
 	}

@@ -342,3 +342,47 @@ func TestCreateStillsLeavesNothing(t *testing.T) {
 	}
 	onlyEntries(t, root)
 }
+
+// TestStillsOfAKind: a picture that is whole and yet none of what is looked for is
+// no damage; one that is cut off is.
+func TestStillsOfAKind(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"0.png", "1.png"} {
+		if err := WritePNG(filepath.Join(dir, name), paint(8, 8, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	errKind := errors.New("no label")
+	read := func(path string) (*Frame, error) {
+		if filepath.Base(path) == "1.png" {
+			return nil, errKind
+		}
+		return paint(8, 8, 3), nil
+	}
+	second := func() error {
+		r, err := OpenStills(t.Context(), dir, StillsOptions{Read: read})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		f, err := r.Next(t.Context())
+		if err != nil || !bytes.Equal(f.Pix, paint(8, 8, 3).Pix) {
+			t.Fatalf("the first picture is not what Read made of it: %v", err)
+		}
+		_, err = r.Next(t.Context())
+		return err
+	}
+	if err := second(); !errors.Is(err, errKind) || errors.Is(err, ErrDamaged) {
+		t.Errorf("a whole picture: %v", err)
+	}
+	whole, err := os.ReadFile(filepath.Join(dir, "1.png"))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "1.png"), whole[:len(whole)-30], 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second(); !errors.Is(err, errKind) || !errors.Is(err, ErrDamaged) {
+		t.Errorf("a picture that is cut off: %v", err)
+	}
+}
