@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"runtime/debug"
 	"time"
 
 	"github.com/v2v/v2v/flow"
@@ -25,6 +26,7 @@ func (o benchOptions) timeSteps(ctx context.Context, a *app) (err error) {
 	if o.runs < leastRuns {
 		return usage("--runs %d: give %d or more, or the median says little", o.runs, leastRuns)
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(garbage)) // as where a network is trained
 	net, err := o.network()
 	if err != nil {
 		return err

@@ -231,13 +231,17 @@ func (v *Vid2Vid) allocate() error {
 // initialise draws the weights, each from its own source.
 func (v *Vid2Vid) initialise() error {
 	done := map[string]bool{}
+	var room []float32 // of one at a time: together they would be as large as the network
 	for _, s := range v.all {
 		for _, p := range s.params {
 			if done[p.Name] {
 				continue
 			}
 			done[p.Name] = true
-			x := make([]float32, p.Shape.TotalSize())
+			n := p.Shape.TotalSize()
+			room = slices.Grow(room[:0], n)
+			x := room[:n]
+			clear(x)
 			p.Fill(x, p.Rand(v.c.Seed))
 			if err := v.vars[p.Name].Write(x); err != nil {
 				return fmt.Errorf("initialise %s: %w", p.Name, err)

@@ -35,7 +35,33 @@ type Device struct {
 	thread *thread
 	block  int
 	half   bool                      // multiplies in bfloat16
-	shared map[string]*sharedWeights // touched on the thread alone
+	shared map[string]*sharedWeights // touched on the thread alone, as what follows
+	arena  unsafe.Pointer            // of the temporaries of whichever executable runs
+	size   int                       // of the arena
+	users  int                       // executables that it is for
+}
+
+// reserve makes the arena large enough for one more executable. What is in it
+// does not outlive a run.
+func (d *Device) reserve(bytes int) error {
+	if bytes > d.size {
+		mem, err := alloc(bytes)
+		if err != nil {
+			return err
+		}
+		C.free(d.arena)
+		d.arena, d.size = mem, bytes
+	}
+	d.users++
+	return nil
+}
+
+// release says that an executable is gone; the last one takes the arena along.
+func (d *Device) release() {
+	if d.users--; d.users == 0 {
+		C.free(d.arena)
+		d.arena, d.size = nil, 0
+	}
 }
 
 // sharedWeights are packed weights that several executables read.

@@ -4,6 +4,12 @@ package cpu
 
 /*
 #include <stdlib.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+static void v2v_trim(void) { malloc_trim(0); }
+#else
+static void v2v_trim(void) {}
+#endif
 */
 import "C"
 
@@ -22,8 +28,8 @@ type executable struct {
 	steps []step
 	slots []slotInfo
 	ptr   []unsafe.Pointer
-	arena unsafe.Pointer
-	size  int             // of the arena
+	temps []placed        // in the device's arena
+	base  unsafe.Pointer  // of it, when ptr was filled
 	slot  map[int]slot    // bound values
 	bound map[int]*buffer // by value
 	own   []*buffer       // outputs nobody has bound
@@ -31,7 +37,14 @@ type executable struct {
 	spent []time.Duration // by step, when profiling
 }
 
-// link places every temporary in one arena by lifetime.
+// placed is where a temporary lies in an arena.
+type placed struct {
+	slot   slot
+	offset int
+}
+
+// link places every temporary by lifetime in the arena that all executables of
+// the device share, for one runs at a time.
 func (c *compiler) link() (*executable, error) {
 	e := &executable{d: c.d, p: c.p, steps: c.steps, slots: c.slots, free: c.free,
 		ptr: make([]unsafe.Pointer, len(c.slots)), slot: map[int]slot{}, bound: map[int]*buffer{}}
@@ -52,11 +65,9 @@ func (c *compiler) link() (*executable, error) {
 		}
 	}
 	offsets, total := engine.Pack(spans, pageAlign)
-	var err error
-	if e.arena, err = alloc(total); err != nil {
+	if err := c.d.reserve(total); err != nil {
 		return nil, fmt.Errorf("arena: %w", err)
 	}
-	e.size = total
 	for i, s := range c.slots {
 		switch {
 		case s.mem != nil:
@@ -64,13 +75,13 @@ func (c *compiler) link() (*executable, error) {
 		case s.value >= 0:
 			e.slot[s.value] = slot(i)
 		default:
-			e.ptr[i] = unsafe.Add(e.arena, offsets[i])
+			e.temps = append(e.temps, placed{slot(i), offsets[i]})
 		}
 	}
 	for _, v := range c.p.Outputs {
 		b, err := c.d.newBuffer(c.p.Values[v].Shape, c.p.Values[v].Type)
 		if err != nil {
-			C.free(e.arena)
+			c.d.release()
 			return nil, err
 		}
 		e.own = append(e.own, b)
@@ -138,6 +149,15 @@ func (e *executable) run() error {
 			e.ptr[s] = b.mem
 		}
 	}
+	if e.base == nil { // what compiling and binding have freed goes back to the system
+		C.v2v_trim()
+	}
+	if e.base != e.d.arena { // it has become larger, elsewhere
+		e.base = e.d.arena
+		for _, t := range e.temps {
+			e.ptr[t.slot] = unsafe.Add(e.base, t.offset)
+		}
+	}
 	if e.spent != nil {
 		return e.profiled()
 	}
@@ -191,7 +211,7 @@ func (e *executable) Close() error {
 			f()
 		}
 		e.d.drop(e.slots)
-		C.free(e.arena)
+		e.d.release()
 		for _, b := range e.own {
 			C.free(b.mem)
 		}
