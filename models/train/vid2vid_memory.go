@@ -13,12 +13,13 @@ var ErrMemory = errors.New("does not fit into the memory limit")
 
 // What the process has beside what is planned: itself with its libraries; the
 // generator's weights as Winograd's algorithm wants them, four times as large,
-// for either direction; and a checkpoint that is read back, as large as the
-// state. Six runs of 8 steps on cpu, ngf 16 and 32, 64x96 to 192x288, took 308 to
-// 1131 MiB and are planned at 416 to 1502; one of 60 took 1113.
+// in the arena; and a checkpoint that is read back, as large as the state. Runs
+// of 40 steps on cpu, ngf 8 to 32, 64x96 to 192x288, one and two scales, chunks of
+// 1 and 4, took 174 to 742 MiB and are planned at 203 to 1065; none of them read
+// a checkpoint.
 const (
 	besides  = 144 << 20
-	winograd = 8 // times the generator's weights
+	winograd = 5 // times the generator's weights
 )
 
 // Memory is about how many bytes training takes on clips of so many frames:
@@ -63,9 +64,9 @@ func (c Vid2VidConfig) Memory(frames int) (int64, error) {
 	if err := add(g.rendering()); err != nil {
 		return 0, fmt.Errorf("plan the training step: %w", err)
 	}
-	total := c.most(made)
+	total := c.most(made) // of programs that take turns in one arena
 	for _, p := range programs {
-		total += planned(p, bound)
+		total = max(total, planned(p, bound))
 	}
 	total += total / 10 // what kernels want to themselves
 	for _, n := range bound {
