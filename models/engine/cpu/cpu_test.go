@@ -147,6 +147,45 @@ func TestSharedConstants(t *testing.T) {
 	}
 }
 
+// alone is a convolution of 64 channels, compiled and bound, and what it has made.
+type alone struct {
+	e    engine.Executable
+	want []float32
+}
+
+func compileAlone(t *testing.T, d *cpu.Device, side int) alone {
+	t.Helper()
+	c := enginetest.Case{Op: op.Conv{Stride: 1, Pad: 1}, Shapes: []tensor.Shape{{1, 64, side, side}, {64, 64, 3, 3}}}
+	p, err := enginetest.Build(c, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := d.Compile(p, engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, x := range enginetest.Values(c) {
+		b, err := d.Alloc(c.Shapes[i], engine.F32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { b.Close() })
+		if err := errors.Join(b.Write(x), e.Bind(fmt.Sprintf("x%d", i), b)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return alone{e, make([]float32, 64*side*side)}
+}
+
+func (a alone) run(t *testing.T) []float32 {
+	t.Helper()
+	y := make([]float32, len(a.want))
+	if err := errors.Join(a.e.Run(), a.e.Output(0).Read(y)); err != nil {
+		t.Fatal(err)
+	}
+	return y
+}
+
 // TestSharedArena: executables of different sizes take turns in one arena, which
 // moves when it grows, and each makes what it makes alone.
 func TestSharedArena(t *testing.T) {
@@ -155,59 +194,26 @@ func TestSharedArena(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.Close() })
-	type one struct {
-		e    engine.Executable
-		want []float32
-	}
-	compile := func(side int) one {
-		c := enginetest.Case{Op: op.Conv{Stride: 1, Pad: 1}, Shapes: []tensor.Shape{{1, 64, side, side}, {64, 64, 3, 3}}}
-		p, err := enginetest.Build(c, true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		e, err := d.Compile(p, engine.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, x := range enginetest.Values(c) {
-			b, err := d.Alloc(c.Shapes[i], engine.F32)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { b.Close() })
-			if err := errors.Join(b.Write(x), e.Bind(fmt.Sprintf("x%d", i), b)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		return one{e, make([]float32, 64*side*side)}
-	}
-	run := func(o one) []float32 {
-		y := make([]float32, len(o.want))
-		if err := errors.Join(o.e.Run(), o.e.Output(0).Read(y)); err != nil {
-			t.Fatal(err)
-		}
-		return y
-	}
-	small := compile(12)
-	copy(small.want, run(small))
-	large := compile(64)
-	copy(large.want, run(large))
-	for i, o := range []one{small, large, small} {
-		if diff := enginetest.Difference(run(o), o.want); diff != 0 {
+	small := compileAlone(t, d, 12)
+	copy(small.want, small.run(t))
+	large := compileAlone(t, d, 64)
+	copy(large.want, large.run(t))
+	for i, a := range []alone{small, large, small} {
+		if diff := enginetest.Difference(a.run(t), a.want); diff != 0 {
 			t.Errorf("turn %d: results differ by %g", i, diff)
 		}
 	}
 	if err := large.e.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if diff := enginetest.Difference(run(small), small.want); diff != 0 {
+	if diff := enginetest.Difference(small.run(t), small.want); diff != 0 {
 		t.Errorf("after the larger one is gone results differ by %g", diff)
 	}
 	if err := small.e.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again := compile(12)
-	if diff := enginetest.Difference(run(again), small.want); diff != 0 {
+	again := compileAlone(t, d, 12)
+	if diff := enginetest.Difference(again.run(t), small.want); diff != 0 {
 		t.Errorf("in an arena of its own results differ by %g", diff)
 	}
 	if err := again.e.Close(); err != nil {
