@@ -32,6 +32,7 @@ type Device struct {
 	lt         uint64 // and of cuBLASLt
 	kept       []*plan
 	choices    map[string]choice // of convolutions
+	refused    []string          // ways to convolve that gave wrong results
 	cache      string
 	model      string // which card it is
 	source     string // which kernels they are
@@ -150,7 +151,6 @@ func (d *Device) kernel(name string, shared int) (uint64, error) {
 		return 0, fmt.Errorf("kernel %s: %w", name, err)
 	}
 	if shared > usualShared {
-		const maxDynamicShared = 8
 		if err := d.api.call("cuFuncSetAttribute", f, maxDynamicShared, uint64(shared)); err != nil {
 			return 0, fmt.Errorf("%d bytes of shared memory for kernel %s: %w", shared, name, err)
 		}

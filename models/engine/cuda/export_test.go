@@ -71,7 +71,7 @@ func Steps(e engine.Executable, kernel string) (n int) {
 
 // Tiles names the tiles of a kind of numbers.
 func Tiles(kind string) (names []string) {
-	for _, t := range tiles {
+	for _, t := range everyTile {
 		if t.kind == kind {
 			names = append(names, t.String())
 		}
@@ -83,8 +83,8 @@ func Tiles(kind string) (names []string) {
 // fit; others, and all where the name is empty, have theirs by rule.
 func Force(name string) {
 	tiling = func(fitting []tile) tile {
-		for _, t := range tiles {
-			if t.String() == name && slices.ContainsFunc(fitting, func(f tile) bool { return f.kind == t.kind }) {
+		for _, t := range everyTile {
+			if t.String() == name && slices.ContainsFunc(fitting, func(f tile) bool { return f.kind == t.kind && (!t.columns || f.columns) }) {
 				return t
 			}
 		}
@@ -100,6 +100,12 @@ func Alone(d engine.Device) error {
 		return nil
 	})
 }
+
+// Hopper says that a device's card has Hopper's instructions.
+func Hopper(d engine.Device) bool { return d.(*Device).capability == hopper }
+
+// Refused lists the ways to convolve that gave wrong results on a device.
+func Refused(d engine.Device) []string { return d.(*Device).refused }
 
 // ByClock has the card's clock choose tiles.
 func ByClock() { tiling = nil }

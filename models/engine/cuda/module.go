@@ -124,6 +124,9 @@ func (h *heap) numbers(xs ...uint64) uint64 {
 	return uint64(uintptr(p))
 }
 
+// read is a copy of n bytes of it.
+func (h *heap) read(at uint64, n int) []byte { return C.GoBytes(C.v2v_at(C.uint64_t(at)), C.int(n)) }
+
 func (h *heap) free() {
 	for _, p := range *h {
 		C.free(p)

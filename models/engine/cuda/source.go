@@ -15,7 +15,7 @@ func Source() string { return part("card") + Kernels() }
 // Kernels is the part of Source that does not depend on a card.
 func Kernels() string {
 	var b strings.Builder
-	for _, name := range []string{"common", "elem", "tile", "conv", "norm", "plane", "shape", "loss", "picture"} {
+	for _, name := range []string{"common", "elem", "tile", "conv", "arrange", "norm", "plane", "shape", "loss", "picture"} {
 		b.WriteString(part(name))
 	}
 	b.WriteString(tileSource())

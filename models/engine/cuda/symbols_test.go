@@ -20,7 +20,7 @@ var arguments = map[string]int{
 	"cuEventCreate": 2, "cuEventDestroy_v2": 1, "cuEventRecord": 2, "cuEventSynchronize": 1, "cuEventElapsedTime": 3,
 	"cuModuleLoadData": 2, "cuModuleUnload": 1, "cuModuleGetFunction": 3, "cuFuncSetAttribute": 3, "cuLaunchKernel": 11,
 	"cuStreamBeginCapture_v2": 2, "cuStreamEndCapture": 2, "cuGraphInstantiateWithFlags": 3, "cuGraphLaunch": 2,
-	"cuGraphDestroy": 1, "cuGraphExecDestroy": 1,
+	"cuGraphDestroy": 1, "cuGraphExecDestroy": 1, "cuTensorMapEncodeTiled": 12,
 	"cudnnGetVersion": 0, "cudnnCreate": 1, "cudnnDestroy": 1, "cudnnSetStream": 2, "cudnnBackendCreateDescriptor": 2, "cudnnBackendDestroyDescriptor": 1,
 	"cudnnBackendSetAttribute": 5, "cudnnBackendGetAttribute": 6, "cudnnBackendFinalize": 1, "cudnnBackendExecute": 3,
 	"cublasLtGetVersion": 0, "cublasLtCreate": 1, "cublasLtDestroy": 1, "cublasLtMatmulDescCreate": 3, "cublasLtMatmulDescDestroy": 1,
