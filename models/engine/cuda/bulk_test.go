@@ -3,106 +3,73 @@
 package cuda_test
 
 import (
-	"fmt"
-	"slices"
-	"strings"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"testing"
-
-	"gorgonia.org/tensor"
-
-	"github.com/v2v/v2v/models/engine"
-	"github.com/v2v/v2v/models/engine/cuda"
-	"github.com/v2v/v2v/models/engine/enginetest"
-	"github.com/v2v/v2v/models/op"
 )
 
-// bulkKinds are the kinds of Hopper's tiles, and the tile that others are held
-// against: both round alike, and sums differ in their order alone.
-var bulkKinds = []struct {
-	kind, plain string
-	precision   engine.Precision
-}{{"bulk", "bf16_128x64x32", engine.BFloat16}, {"bulk32", "tf32_128x64x32", engine.TF32}}
-
-// needHopper skips a test on a card without Hopper's instructions.
-func needHopper(t *testing.T) {
-	t.Helper()
-	if d := open(t); !cuda.Hopper(d) {
-		t.Skip("compute capability 9.0 is missing: the card has another")
-	}
+// fakeFaults is what the fake says of a kernel with a fault, where copies come
+// late and where they come at once.
+var fakeFaults = []struct{ fault, late, atOnce string }{
+	{"data", "wrong numbers, copies late", ""},
+	{"free", "wrong numbers, copies at once|no thread has waited for the one before", ""},
+	{"early", "wrong numbers, copies at once", ""},
+	{"wait", "wrong numbers, copies late", "wrong numbers, copies at once"},
+	{"bytes", "no thread can go on\n.*threads 0 to 255 wait for parity . of the mbarrier at \\d+ in phase ., which 0 arrivals and -16 bytes are to come for", ""},
+	{"alignment", "a matrix at \\d+, not in the first row of a swizzle's 1024 bytes", ""},
+	{"slice", "a matrix at \\d+, not in the first row of a swizzle's 1024 bytes", ""},
+	{"fence", "no wgmma_fence before the first of a group", ""},
+	{"visible", "barriers_visible was not called", ""},
+	{"sync", "the mbarrier at \\d+ is not initialised", "no __syncthreads is behind the initialisation of the mbarrier"},
+	{"commit", "ends with products that nobody waited for", ""},
+	{"few", "threads 0 to 126 wait for the rest of its warpgroup", "a thread ends with products that nobody waited for"},
+	{"differ", "wgmma: descriptors", ""},
+	{"place", "bulk_load: byte 16448 of shared memory, which is no multiple of 128", ""},
+	{"arrivals", "more arrivals than the 1 of the mbarrier", ""},
+	{"parity", "more arrivals than the 1 of the mbarrier", "no thread can go on"},
+	{"twice", "phase 1 of the mbarrier at \\d+ ends, and no thread has waited for the one before", ""},
+	{"map", "a tensor map that cuTensorMapEncodeTiled did not make", ""},
+	{"written", "registers of a product in flight were written", ""},
+	{"over", "is not initialised, or was written over", ""},
+	{"tail", "byte 73784 of shared memory was written", ""},
+	{"unwaited", "the block ends before a bulk load that nobody waited for", ""},
+	{"deep", "threads of a block wait at lines", ""},
 }
 
-// bulkCases are convolutions that meet every part of Hopper's kernels.
-func bulkCases() []enginetest.Case {
-	of := func(o op.Spec, shapes ...tensor.Shape) enginetest.Case {
-		return enginetest.Case{Name: fmt.Sprintf("%T%+v %v", o, o, shapes), Op: o, Shapes: shapes}
+// TestFakeHopper: the fake's tensor maps refuse what the driver's reference
+// forbids, boxes and products are what a plain loop makes them, a ring of stages
+// between a producer and two consumers multiplies right, and each fault in it is
+// seen.
+func TestFakeHopper(t *testing.T) {
+	needFake(t)
+	fake, err := filepath.Abs("testdata/fake")
+	if err != nil {
+		t.Fatal(err)
 	}
-	x := tensor.Shape{2, 40, 19, 35}
-	cases := []enginetest.Case{
-		of(op.Conv{Stride: 1, Pad: 1}, x, tensor.Shape{136, 40, 3, 3}),
-		of(op.Conv{Stride: 1, Pad: 1, Reflect: true}, tensor.Shape{1, 136, 9, 12}, tensor.Shape{260, 136, 3, 3}),
-		of(op.Conv{Stride: 2, Pad: 1}, x, tensor.Shape{72, 40, 3, 3}),
-		of(op.Conv{Stride: 2, Pad: 2}, tensor.Shape{1, 9, 18, 18}, tensor.Shape{64, 9, 4, 4}),
-		of(op.Conv{Stride: 1, Pad: 3, Reflect: true}, tensor.Shape{1, 15, 20, 14}, tensor.Shape{32, 15, 7, 7}),
-		of(op.Conv{Stride: 1, Pad: 3, Reflect: true}, tensor.Shape{2, 72, 20, 14}, tensor.Shape{3, 72, 7, 7}),
-		of(op.Conv{Stride: 1, Pad: 2}, tensor.Shape{2, 24, 11, 14}, tensor.Shape{1, 24, 4, 4}),
-		of(op.Conv{Stride: 1}, tensor.Shape{3, 70, 5, 3}, tensor.Shape{33, 70, 1, 1}),
-		of(op.ConvT{Stride: 2, Pad: 1, OutPad: 1}, tensor.Shape{2, 136, 9, 7}, tensor.Shape{136, 66, 3, 3}),
-		of(op.ConvT{Stride: 2, Pad: 1}, tensor.Shape{1, 24, 9, 7}, tensor.Shape{24, 17, 4, 4}),
+	dir := t.TempDir()
+	args := append([]string{"-std=c++14", "-O2", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", "-I" + fake, "-o", "hopper",
+		fake + "/bulk_test.cpp", fake + "/wgmma_test.cpp"}, driverSources(fake)...)
+	if err := compileFake(dir, "hopper", args); err != nil {
+		t.Fatal(err)
 	}
-	return append(cases, slices.DeleteFunc(convolutions(), func(c enginetest.Case) bool {
-		_, filters := c.Op.(op.ConvGradW)
-		return filters
-	})...)
-}
-
-// TestBulkOperators: Hopper's kernels make what the others make, but for the order
-// of sums; tiles take turns over the cases, and each case of the first ten is met by
-// those that fit it.
-func TestBulkOperators(t *testing.T) {
-	needHopper(t)
-	d := alone(t)
-	for _, k := range bulkKinds {
-		names := cuda.Tiles(k.kind)
-		for i, c := range bulkCases() {
-			for j, name := range names {
-				if i >= 10 && i%len(names) != j {
-					continue
-				}
-				constant := (i+j)%2 == 0 // the filters
-				t.Run(name+" "+c.Name, func(t *testing.T) {
-					force(t, k.plain)
-					want, err := enginetest.Execute(d, c, constant, k.precision)
-					if err != nil {
-						t.Fatal(err)
-					}
-					force(t, name)
-					if kernels := serving(t, d, c, constant, k.precision); !slices.Contains(kernels, "conv_"+name) && !strings.HasSuffix(name, "columns") {
-						t.Errorf("%v serve", kernels)
-					}
-					got, err := enginetest.Execute(d, c, constant, k.precision)
-					if err != nil {
-						t.Fatal(err)
-					}
-					if diff := enginetest.Difference(got, want); !(diff <= 1e-5) {
-						t.Errorf("relative difference %g to %s", diff, k.plain)
-					}
-				})
+	run := func(args ...string) (string, error) {
+		out, err := exec.Command(filepath.Join(dir, "hopper"), args...).CombinedOutput()
+		return string(out), err
+	}
+	for _, args := range [][]string{{"boxes"}, {"refusals"}, {"products"}, {"none"}, {"none", "at once"}} {
+		if out, err := run(args...); err != nil {
+			t.Errorf("%v: %v\n%s", args, err, out)
+		}
+	}
+	for _, f := range fakeFaults {
+		if f.atOnce == "" {
+			f.atOnce = f.late
+		}
+		for _, c := range [][]string{{f.late, f.fault}, {f.atOnce, f.fault, "at once"}} {
+			if out, err := run(c[1:]...); err == nil || !regexp.MustCompile(c[0]).MatchString(out) {
+				t.Errorf("%v: %v, want %q in\n%s", c[1:], err, c[0], out)
 			}
 		}
 	}
-}
-
-// serving names the kernels of the convolutions of a case.
-func serving(t *testing.T, d engine.Device, c enginetest.Case, constant bool, precision engine.Precision) []string {
-	t.Helper()
-	p, err := enginetest.Build(c, constant)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := d.Compile(p, engine.Options{Precision: precision, Constants: numbers})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close()
-	return cuda.ConvKernels(e)
 }
