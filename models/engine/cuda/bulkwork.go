@@ -81,18 +81,23 @@ type framed struct {
 }
 
 // frame is the picture that a tile reads: as it lies where it may, else a copy,
-// in which there are borders if asked.
-func (c *compiler) frame(t tile, g geometry, in slot, x []int, borders bool) framed {
+// in which there are borders if asked, and for windows whole strides.
+func (c *compiler) frame(t tile, g geometry, in slot, x []int, borders, window bool) framed {
 	f := framed{at: in, n: x[0], c: ceil(x[1], t.unit()) * t.unit(), h: x[2], w: x[3]}
 	if borders {
 		f.pad, f.h, f.w = g.pad, x[2]+2*g.pad, x[3]+2*g.pad
 	}
-	if t.as() == asBFloat16 && g.half && f.c == x[1] && f.pad == 0 {
+	right, down := 0, 0
+	if window { // of steps each of which the driver wants to divide the next
+		right, down = ceil(f.w, g.stride)*g.stride-f.w, ceil(f.h, g.stride)*g.stride-f.h
+		f.w, f.h = f.w+right, f.h+down
+	}
+	if right+down == 0 && t.as() == asBFloat16 && g.half && f.c == x[1] && f.pad == 0 {
 		return f
 	}
 	n := f.n * f.h * f.w * f.c
 	f.at = c.temp(n * t.bytes())
-	f.steps = []step{flat("frame", n/t.unit(), intArg(f.n), intArg(x[2]), intArg(x[3]), intArg(x[1]), intArg(f.c), intArg(f.pad), boolArg(g.reflect), boolArg(g.half),
+	f.steps = []step{flat("frame", n/t.unit(), intArg(f.n), intArg(x[2]), intArg(x[3]), intArg(x[1]), intArg(f.c), intArg(f.pad), intArg(right), intArg(down), boolArg(g.reflect), boolArg(g.half),
 		intArg(t.as()), slotArg(in), slotArg(f.at))}
 	return f
 }
@@ -125,7 +130,7 @@ func (b bulk) steps(c *compiler, t tile) []step {
 	}
 	// Few channels: the taps of a row lie together in a picture with borders.
 	window := i < t.depth && g.kw > 1
-	f := c.frame(t, g, b.in, g.x, g.pad > 0 && (g.reflect || window))
+	f := c.frame(t, g, b.in, g.x, g.pad > 0 && (g.reflect || window), window)
 	w, s := c.arranged(t, "forward", b.w, [4]int{g.y[1], g.kh, g.kw, i}, [4]int{taps * i, g.kw * i, i, 1})
 	work := bulkWork{t: t, n: g.y[0], h: g.y[2], w: g.y[3], o: g.y[1], kh: g.kh, kw: g.kw, phase: 1, step: g.stride, sign: 1, pad: g.pad - f.pad}
 	filters := tensorMap{slot: w, dims: []int{f.c, g.kw, g.kh, g.y[1]}, steps: []int{1, f.c, g.kw * f.c, taps * f.c}}
@@ -144,7 +149,7 @@ func (b bulk) steps(c *compiler, t tile) []step {
 func (b bulk) byColumns(c *compiler, t tile) []step {
 	g := b.g
 	i, o := g.x[1], g.y[1]
-	f := c.frame(t, g, b.in, g.x, g.pad > 0 && g.reflect)
+	f := c.frame(t, g, b.in, g.x, g.pad > 0 && g.reflect, false)
 	w, s := c.arranged(t, "columns", b.w, [4]int{g.kw, o, g.kh, i}, [4]int{i, g.kh * g.kw * i, g.kw * i, 1})
 	wide := g.y[3] + g.kw - 1
 	apart := c.temp(4 * g.y[0] * g.y[2] * wide * g.kw * o)
@@ -164,7 +169,7 @@ func (b bulk) byColumns(c *compiler, t tile) []step {
 func (b bulk) scattering(c *compiler, t tile) []step {
 	g := b.g
 	i, o, taps := g.x[1], g.y[1], g.kh*g.kw
-	f := c.frame(t, g, b.in, g.y, false)
+	f := c.frame(t, g, b.in, g.y, false, false)
 	w, s := c.arranged(t, "turned", b.w, [4]int{i, g.kh, g.kw, o}, [4]int{1, g.kw * i, i, taps * i})
 	work := bulkWork{t: t, n: g.x[0], h: g.x[2], w: g.x[3], o: i, kh: g.kh, kw: g.kw, phase: g.stride, step: 1, sign: -1, pad: g.pad}
 	filters := tensorMap{slot: w, dims: []int{f.c, g.kw, g.kh, i}, steps: []int{1, f.c, g.kw * f.c, taps * f.c}}

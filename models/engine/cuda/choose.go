@@ -146,7 +146,7 @@ func (c *compiler) planned(v convolution, p *plan, at [idOut + 1]slot) []step {
 		if half {
 			as, c.slots[at[idX]] = asBFloat16, slotInfo{bytes: 2 * n, value: -1, half: true}
 		}
-		steps = append(steps, flat("frame", n, intArg(x[0]), intArg(x[2]-2*v.frame), intArg(x[3]-2*v.frame), intArg(x[1]), intArg(x[1]), intArg(v.frame), intArg(1),
+		steps = append(steps, flat("frame", n, intArg(x[0]), intArg(x[2]-2*v.frame), intArg(x[3]-2*v.frame), intArg(x[1]), intArg(x[1]), intArg(v.frame), intArg(0), intArg(0), intArg(1),
 			boolArg(c.slots[from].half), intArg(as), slotArg(from), slotArg(at[idX])))
 	}
 	if v.typ == dnnBFloat16 {

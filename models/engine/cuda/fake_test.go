@@ -71,8 +71,8 @@ var kernelName = regexp.MustCompile(`(?m)^KERNEL (?:__launch_bounds__\(\d+\) )?(
 // kernelsOnHost is the kernels as a C++ file of the fake.
 func kernelsOnHost() string {
 	var b strings.Builder
-	b.WriteString("#include \"shim.h\"\n#line 1 \"kernels.cu\"\n" + cuda.Kernels() + "\nconst Entry entries[] = {\n")
-	for _, m := range kernelName.FindAllStringSubmatch(cuda.Kernels(), -1) {
+	b.WriteString("#include \"shim.h\"\n#line 1 \"kernels.cu\"\n" + cuda.Kernels() + cuda.HopperKernels() + "\nconst Entry entries[] = {\n")
+	for _, m := range kernelName.FindAllStringSubmatch(cuda.Kernels()+cuda.HopperKernels(), -1) {
 		fmt.Fprintf(&b, "ENTRY(%s),\n", m[1])
 	}
 	b.WriteString("{0, 0, 0, 0}};\n")

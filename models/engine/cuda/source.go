@@ -29,3 +29,6 @@ func part(name string) string {
 	}
 	return string(text)
 }
+
+// HopperKernels is the part of Hopper's kernels that does not depend on a card.
+func HopperKernels() string { return part("bulk") + part("bulk_filters") + bulkSource() }

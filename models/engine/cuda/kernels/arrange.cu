@@ -15,10 +15,11 @@ __device__ __forceinline__ void put(int as, void *out, int i, float x) {
 }
 
 // frame copies pictures (n,h,w,c), which lie as bfloat16 where half says so, to
-// (n,h+2*pad,w+2*pad,cp), a unit of UNIT numbers at a time. Borders are mirrored or
-// 0, as are channels from c on.
-template <int UNIT> __device__ __forceinline__ void frame_units(int n, int h, int w, int c, int cp, int pad, int reflect, int half, int as, const void *in, void *out) {
-	int wp = w + 2 * pad, hp = h + 2 * pad, units = cp / UNIT;
+// (n,h+2*pad+down,w+2*pad+right,cp), a unit of UNIT numbers at a time. Borders are
+// mirrored or 0, as are channels from c on; what lies right of them and below does
+// not matter.
+template <int UNIT> __device__ __forceinline__ void frame_units(int n, int h, int w, int c, int cp, int pad, int right, int down, int reflect, int half, int as, const void *in, void *out) {
+	int wp = w + 2 * pad + right, hp = h + 2 * pad + down, units = cp / UNIT;
 	EACH(i, n * hp * wp * units) {
 		int pixel = i / units, first = i % units * UNIT;
 		int x = mirrored(pixel % wp - pad, w, reflect), y = mirrored(pixel / wp % hp - pad, h, reflect);
@@ -49,10 +50,10 @@ template <int UNIT> __device__ __forceinline__ void frame_units(int n, int h, in
 	}
 }
 
-KERNEL frame(int n, int h, int w, int c, int cp, int pad, int reflect, int half, int as, const void *in, void *out) {
-	if (cp % 8 == 0) frame_units<8>(n, h, w, c, cp, pad, reflect, half, as, in, out);
-	else if (cp % 4 == 0) frame_units<4>(n, h, w, c, cp, pad, reflect, half, as, in, out);
-	else frame_units<1>(n, h, w, c, cp, pad, reflect, half, as, in, out);
+KERNEL frame(int n, int h, int w, int c, int cp, int pad, int right, int down, int reflect, int half, int as, const void *in, void *out) {
+	if (cp % 8 == 0) frame_units<8>(n, h, w, c, cp, pad, right, down, reflect, half, as, in, out);
+	else if (cp % 4 == 0) frame_units<4>(n, h, w, c, cp, pad, right, down, reflect, half, as, in, out);
+	else frame_units<1>(n, h, w, c, cp, pad, right, down, reflect, half, as, in, out);
 }
 
 // arrange copies filters to (d0,d1,d2,width), of the last of which d3 are there;

@@ -48,3 +48,7 @@ template <bool BF16, int N> inline void wgmma(float *d, u64 a, u64 b) {
 	static_assert(N % 8 == 0 && N >= 8 && N <= 256, "columns of a product");
 	wgmma(d, a, b, N, BF16);
 }
+u64 wgmma_turned(const void *at, int chunk);
+void wgmma_across(float *d, u64 a, u64 b, int n);
+template <int N> inline void wgmma_across(float *d, u64 a, u64 b) { wgmma_across(d, a, b, N); }
+static inline char *shared_1024() { return shared_memory; } // which begins there

@@ -1,6 +1,6 @@
 // Products of a warpgroup, after the PTX manual's "wgmma.mma_async", "matrix
-// descriptor" and "strides": both operands in shared memory, K-major, swizzled by
-// 128 bytes.
+// descriptor" and "strides": both operands in shared memory, swizzled by 128 bytes,
+// both K-major or, of bfloat16, both MN-major.
 #include "run.h"
 #include <deque>
 #include <map>
@@ -18,7 +18,7 @@ struct Sum {
 	float *d[GROUP];
 	float v[ROWS * MOST_COLUMNS];
 };
-struct Product { u64 a, b; int n; bool bf16, done; int joined; long group, sum; };
+struct Product { u64 a, b; int n; bool bf16, across, done; int joined; long group, sum; };
 
 static struct Warpgroup {
 	std::deque<Product> products; // that no wait has covered
@@ -35,6 +35,28 @@ static Warpgroup &mine() {
 
 u64 wgmma_matrix(const void *at) {
 	return (shared_address(at, 16, 16, "wgmma_matrix") & 0x3ffff) >> 4 | 1ull << 16 | (u64)(1024 >> 4) << 32 | 1ull << 62;
+}
+
+u64 wgmma_turned(const void *at, int chunk) {
+	return (shared_address(at, 1024, 16, "wgmma_turned") & 0x3ffff) >> 4 | (u64)(chunk >> 4) << 16 | (u64)(1024 >> 4) << 32 | 1ull << 62;
+}
+
+// unpack_across reads 16 of the depth of rows that lie across it: a number's 64
+// neighbours along the rows in 128 bytes, eight of the depth in a pattern, the
+// leading offset from 64 rows to the next, the stride from eight of the depth to
+// the next.
+static void unpack_across(float (*m)[16], u64 x, int rows) {
+	unsigned start = (x & 0x3fff) << 4, leading = (x >> 16 & 0x3fff) << 4, stride = (x >> 32 & 0x3fff) << 4;
+	if (x >> 62 != 1 || x >> 49 & 7) fail("wgmma: descriptor %llx is not of 128-byte swizzle at a pattern's start", x);
+	if (start % 1024) fail("wgmma: a matrix across the depth at %u, not at the start of a pattern", start);
+	if (stride < 1024 || stride % 1024) fail("wgmma: a stride of %u", stride);
+	if (rows > 64 && (leading < 1024 || leading % 1024)) fail("wgmma: a leading offset of %u", leading);
+	for (int r = 0; r < rows; r++)
+		for (int k = 0; k < 16; k++) {
+			unsigned short half;
+			memcpy(&half, shared_at(swizzled(start + r / 64 * leading + k / 8 * stride + k % 8 * ROW + r % 64 * 2)), 2);
+			m[r][k] = __uint_as_float((unsigned)half << 16);
+		}
 }
 
 // check takes a descriptor apart.
@@ -80,8 +102,13 @@ __attribute__((optimize("O3"))) static void multiply(float *__restrict__ d, cons
 static void compute(Warpgroup &g, Product &p) {
 	static float a[ROWS][16], b[MOST_COLUMNS][16], turned[16 * MOST_COLUMNS];
 	int depth = p.bf16 ? 16 : 8;
-	unpack(a, p.a, ROWS, p.bf16);
-	unpack(b, p.b, p.n, p.bf16);
+	if (p.across) {
+		unpack_across(a, p.a, ROWS);
+		unpack_across(b, p.b, p.n);
+	} else {
+		unpack(a, p.a, ROWS, p.bf16);
+		unpack(b, p.b, p.n, p.bf16);
+	}
 	for (int k = 0; k < depth; k++)
 		for (int c = 0; c < p.n; c++) turned[k * p.n + c] = b[c][k];
 	multiply(g.sums[p.sum].v, a, turned, p.n, depth);
@@ -110,8 +137,10 @@ static void join(Warpgroup &g, Sum &s, int t, float *d) {
 // begin adds a product that a thread is the first to ask for.
 static void begin(Warpgroup &g, Product p, int t, float *d) {
 	unsigned stride;
-	check(p.a, ROWS, &stride);
-	check(p.b, p.n, &stride);
+	if (!p.across) {
+		check(p.a, ROWS, &stride);
+		check(p.b, p.n, &stride);
+	}
 	p.sum = -1;
 	for (auto &s : g.sums)
 		if (s.second.d[t] == d && s.second.n == p.n && s.second.bf16 == p.bf16) p.sum = s.first;
@@ -127,19 +156,22 @@ static void begin(Warpgroup &g, Product p, int t, float *d) {
 	g.products.push_back(p);
 }
 
-void wgmma(float *d, u64 a, u64 b, int n, bool bf16) {
+static void product(float *d, u64 a, u64 b, int n, bool bf16, bool across) {
 	Warpgroup &g = mine();
 	int t = current % GROUP;
 	if (!g.fenced[t]) fail("wgmma: no wgmma_fence before the first of a group, or behind a wait");
-	if (g.next[t] == g.first + (long)g.products.size()) begin(g, {a, b, n, bf16, false, 0, g.committed[t], 0}, t, d);
+	if (g.next[t] == g.first + (long)g.products.size()) begin(g, {a, b, n, bf16, across, false, 0, g.committed[t], 0}, t, d);
 	Product &p = g.products[g.next[t]++ - g.first];
 	if (p.a != a || p.b != b) fail("wgmma: descriptors %llx and %llx, where another thread of the warpgroup has %llx and %llx", a, b, p.a, p.b);
-	if (p.n != n || p.bf16 != bf16 || p.group != g.committed[t]) fail("wgmma: not what another thread of the warpgroup asked for");
+	if (p.n != n || p.bf16 != bf16 || p.across != across || p.group != g.committed[t]) fail("wgmma: not what another thread of the warpgroup asked for");
 	Sum &s = g.sums[p.sum];
 	if (!s.d[t]) join(g, s, t, d);
 	if (s.d[t] != d) fail("wgmma: other registers than the rest of the warpgroup");
 	if (++p.joined == GROUP && backwards) compute(g, p);
 }
+
+void wgmma(float *d, u64 a, u64 b, int n, bool bf16) { product(d, a, b, n, bf16, false); }
+void wgmma_across(float *d, u64 a, u64 b, int n) { product(d, a, b, n, true, true); }
 
 void wgmma_fence() { mine().fenced[current % GROUP] = true; }
 void wgmma_commit() {
