@@ -63,7 +63,10 @@ const asFloat, asBFloat16, asTF32 = 0, 1, 2
 
 // as says how numbers are rounded that a tile reads.
 func (t tile) as() int {
-	return map[string]int{kindBulk: asBFloat16, kindBulk32: asTF32}[t.kind]
+	if t.kind == kindBulk32 {
+		return asTF32
+	}
+	return asBFloat16
 }
 
 // unit is how many channels 16 bytes of a tile's numbers hold.
@@ -184,20 +187,9 @@ type bulkWork struct {
 	window                                     bool
 }
 
-// launch is a step of the kernels. A block's results are as many columns of as
-// many rows of as many items, powers of 2, as make the fewest blocks.
+// launch is a step of the kernels.
 func (b bulkWork) launch(picture, filters tensorMap, post arg, bias, out slot) step {
-	wide, tall := ceil(b.w, b.phase), ceil(b.h, b.phase)
-	across, high, blocks := 0, 0, 0
-	for a := 1; a*b.step <= 256 && a <= b.t.rows; a *= 2 {
-		for h := 1; h*b.step <= 256 && a*h <= b.t.rows; h *= 2 {
-			items := b.t.rows / (a * h)
-			n := ceil(wide, a) * ceil(tall, h) * ceil(b.n, items)
-			if items <= 256 && (blocks == 0 || n <= blocks) {
-				across, high, blocks = a, h, n
-			}
-		}
-	}
+	across, high, blocks := shapeBlocks(b.t.rows, b.n, ceil(b.h, b.phase), ceil(b.w, b.phase), b.step)
 	depth := b.t.depth
 	picture.half, filters.half = b.t.as() == asBFloat16, b.t.as() == asBFloat16
 	picture.box, picture.stride = []int{depth, across, 1, high, b.t.rows / (across * high)}, []int{1, 1, 1, 1, 1}
@@ -212,14 +204,27 @@ func (b bulkWork) launch(picture, filters tensorMap, post arg, bias, out slot) s
 		args: []arg{work, post, mapArg(picture), mapArg(filters), slotArg(bias), slotArg(out)}}
 }
 
-// bulkFitting lists Hopper's tiles that are worth trying for a convolution.
-func (c *compiler) bulkFitting(b *bulk) []tile {
-	if b == nil || c.own || c.d.capability != hopper || c.o.Precision == engine.Float32 {
-		return nil
+// shapeBlocks shapes blocks of n x tall x wide positions: as many columns of as many
+// rows of as many items, powers of 2 with the product size, as make the fewest.
+// A box spans step positions of the picture for each and may span 256.
+func shapeBlocks(size, n, tall, wide, step int) (across, high, blocks int) {
+	for a := 1; a*step <= 256 && a <= size; a *= 2 {
+		for h := 1; h*step <= 256 && a*h <= size; h *= 2 {
+			items := size / (a * h)
+			k := ceil(wide, a) * ceil(tall, h) * ceil(n, items)
+			if items <= 256 && (blocks == 0 || k <= blocks) {
+				across, high, blocks = a, h, k
+			}
+		}
 	}
-	kind := kindBulk
-	if c.o.Precision == engine.TF32 {
-		kind = kindBulk32
+	return across, high, blocks
+}
+
+// fitting implements hopperWays.
+func (b bulk) fitting(c *compiler) []tile {
+	kind := map[engine.Precision]string{engine.BFloat16: kindBulk, engine.TF32: kindBulk32}[c.o.Precision]
+	if kind == "" {
+		return nil
 	}
 	g := b.g
 	rows, cols, layers := g.y[0]*g.y[2]*g.y[3], g.y[1], 1
@@ -227,9 +232,9 @@ func (c *compiler) bulkFitting(b *bulk) []tile {
 		rows, cols, layers = g.x[0]*ceil(g.x[2], g.stride)*ceil(g.x[3], g.stride), g.x[1], g.stride*g.stride
 	}
 	fit := fittingOf(bulkTiles, kind, rows, cols, layers, c.d.units)
-	fit = fit[:min(len(fit), mostTiles/2)]
-	if !b.back && g.stride == 1 && g.kw > 2 && g.kw*g.y[1] <= columnsTile(kind).cols {
-		fit = append(fit, columnsTile(kind))
+	fit = fit[:mostTiles/2]
+	if columns := columnsTile(kind); !b.back && g.stride == 1 && g.kw > 2 && g.kw*g.y[1] <= columns.cols {
+		fit = append(fit, columns)
 	}
 	return fit
 }

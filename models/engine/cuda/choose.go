@@ -59,8 +59,15 @@ type ownWays struct {
 	unit               bool // rounded first, its numbers could be copied by 16 bytes
 	rows, cols, layers int
 	steps              func(tile) []step
-	bulk               *bulk // by Hopper's kernels, or nil
+	hopper             hopperWays
 	out                slot
+}
+
+// hopperWays is a convolution by kernels for Hopper: the tiles that are worth trying, and
+// its steps in one.
+type hopperWays interface {
+	fitting(c *compiler) []tile
+	steps(c *compiler, t tile) []step
 }
 
 // tiling takes the place of the clock by which a tile is chosen where it is set,
@@ -76,13 +83,16 @@ func (o ownWays) fitting(c *compiler) []tile {
 		copied := fitting(kindHalf, o.rows, o.cols, o.layers, units)
 		fit = append(fit[:mostTiles/2:mostTiles/2], copied[:mostTiles/2]...)
 	}
-	return append(fit, c.bulkFitting(o.bulk)...)
+	if c.own || c.d.capability != hopper {
+		return fit
+	}
+	return append(fit, o.hopper.fitting(c)...)
 }
 
 // in is the steps in a tile.
 func (o ownWays) in(c *compiler, t tile) []step {
 	if t.bulk() {
-		return o.bulk.steps(c, t)
+		return o.hopper.steps(c, t)
 	}
 	return o.steps(t)
 }

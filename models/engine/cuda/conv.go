@@ -120,7 +120,7 @@ func emitConv(c *compiler, i engine.Instr) error {
 	w, y, out := c.filters(&g, in[1]), g.y, c.def(i.Out)
 	unit := g.x[1]%8 == 0
 	own := ownWays{kind: c.numbers(g, unit), unit: unit, rows: y[0] * y[2] * y[3], cols: y[1], layers: 1, out: out}
-	own.bulk = &bulk{g: g, post: post, in: in[0], w: in[1], bias: bias(in), out: out}
+	own.hopper = bulk{g: g, post: post, in: in[0], w: in[1], bias: bias(in), out: out}
 	own.steps = func(t tile) []step {
 		g, x, w, s := c.rounding(t, g, in[0], w)
 		return append(s, t.step("conv", own.rows, own.cols, own.layers, g.arg(), post, slotArg(x), slotArg(w), slotArg(bias(in)), slotArg(out)))
@@ -130,11 +130,11 @@ func emitConv(c *compiler, i engine.Instr) error {
 
 // back is the kernel that scatters: g.x is its output.
 func (c *compiler) back(g geometry, post arg, small, w, b, out slot) ownWays {
-	plainly := bulk{g: g, back: true, post: post, in: small, w: w, bias: b, out: out}
+	ways := bulk{g: g, back: true, post: post, in: small, w: w, bias: b, out: out}
 	w = c.filters(&g, w)
 	phase := ceil(g.x[2], g.stride) * ceil(g.x[3], g.stride) * g.x[0]
 	unit := g.x[1]%8 == 0 && g.y[1]%8 == 0
-	own := ownWays{kind: c.numbers(g, unit), unit: unit, rows: phase, cols: g.x[1], layers: g.stride * g.stride, out: out, bulk: &plainly}
+	own := ownWays{kind: c.numbers(g, unit), unit: unit, rows: phase, cols: g.x[1], layers: g.stride * g.stride, out: out, hopper: ways}
 	own.steps = func(t tile) []step {
 		g, small, w, s := c.rounding(t, g, small, w)
 		return append(s, t.step("conv_back", own.rows, own.cols, own.layers, g.arg(), post, slotArg(small), slotArg(w), slotArg(b), slotArg(out)))
@@ -206,7 +206,7 @@ func emitConvGradW(c *compiler, i engine.Instr) error {
 	if layers > 1 {
 		parts = c.temp(4 * n * layers)
 	}
-	own := ownWays{kind: c.numbers(g, false), rows: y[1], cols: width, layers: layers, out: out}
+	own := ownWays{kind: c.numbers(g, false), rows: y[1], cols: width, layers: layers, out: out, hopper: bulkFilters{g: g, x: in[0], y: in[1], out: out}}
 	own.steps = func(t tile) []step {
 		s := []step{t.step("conv_weights", own.rows, own.cols, own.layers, g.arg(), intArg(each), slotArg(in[0]), slotArg(in[1]), slotArg(parts))}
 		if layers > 1 {
