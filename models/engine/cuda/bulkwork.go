@@ -233,8 +233,11 @@ func (b bulk) fitting(c *compiler) []tile {
 	}
 	fit := fittingOf(bulkTiles, kind, rows, cols, layers, c.d.units)
 	fit = fit[:mostTiles/2]
-	if columns := columnsTile(kind); !b.back && g.stride == 1 && g.kw > 2 && g.kw*g.y[1] <= columns.cols {
+	if columns := columnsTile(kind); !b.back && g.stride == 1 && byColumns(columns, g.kw, g.y[1]) {
 		fit = append(fit, columns)
 	}
 	return fit
 }
+
+// byColumns says that the taps of a row of all filters are columns enough of a tile.
+func byColumns(t tile, taps, filters int) bool { return taps > 2 && taps*filters <= t.cols }

@@ -104,6 +104,12 @@ func Alone(d engine.Device) error {
 // Hopper says that a device's card has Hopper's instructions.
 func Hopper(d engine.Device) bool { return d.(*Device).capability == hopper }
 
+// Fits says that a tile of Hopper's fits a convolution: those by columns do not fit all.
+func Fits(o op.Spec, shapes []tensor.Shape, name string) bool {
+	c, forward := o.(op.Conv)
+	return !strings.HasSuffix(name, "_columns") || forward && c.Stride == 1 && byColumns(columnsTile(strings.SplitN(name, "_", 2)[0]), shapes[1][3], shapes[1][0])
+}
+
 // Refused lists the ways to convolve that gave wrong results on a device.
 func Refused(d engine.Device) []string { return d.(*Device).refused }
 
