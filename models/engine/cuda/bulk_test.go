@@ -29,7 +29,7 @@ var fakeFaults = []struct{ fault, late, atOnce string }{
 	{"place", "bulk_load: byte 16448 of shared memory, which is no multiple of 128", ""},
 	{"arrivals", "more arrivals than the 1 of the mbarrier", ""},
 	{"parity", "a matrix that a bulk load still has to bring", "a bulk load to \\d+, where a product reads that was not waited for"},
-	{"twice", "phase 1 of the mbarrier at \\d+ ends, and no thread has waited for the one before", "a bulk load to \\d+, where a product reads that was not waited for"},
+	{"twice", "an arrival in phase 1 of the mbarrier at \\d+, and no thread has waited for the one before", ""},
 	{"map", "a tensor map that cuTensorMapEncodeTiled did not make", ""},
 	{"written", "registers of a product in flight were written", ""},
 	{"over", "is not initialised, or was written over", ""},
