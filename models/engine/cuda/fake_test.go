@@ -75,7 +75,7 @@ func kernelsOnHost() string {
 	for _, m := range kernelName.FindAllStringSubmatch(cuda.Kernels()+cuda.HopperKernels(), -1) {
 		fmt.Fprintf(&b, "ENTRY(%s),\n", m[1])
 	}
-	b.WriteString("{0, 0, 0, 0}};\n")
+	b.WriteString("{0, 0, 0, 0, 0}};\n")
 	return b.String()
 }
 

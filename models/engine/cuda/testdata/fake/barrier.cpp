@@ -43,19 +43,19 @@ void barriers_visible() {
 		if (x.by == current) x.visible = true;
 }
 
-// step ends a phase that nothing more is to come for. Parity tells a phase from the
-// one before only, so some thread must have seen the end of that.
+// step ends a phase that nothing more is to come for.
 static void step(Barrier &x) {
 	if (x.bytes < -MOST || x.bytes > MOST) fail("an mbarrier with %ld bytes to come", x.bytes);
 	if (x.pending || x.bytes) return;
-	if (!x.seen) fail("phase %u of the mbarrier at %u ends, and no thread has waited for the one before", x.phase, shared_address(x.at, 8, 8, "barrier"));
 	x.seen = false;
 	x.phase++;
 	x.pending = x.expected;
 	*x.at = word(x);
 }
 
+// The manual wants a wait that saw the end of a phase before an arrival in the next.
 static void arrive(Barrier &x, int bytes) {
+	if (!x.seen) fail("an arrival in phase %u of the mbarrier at %u, and no thread has waited for the one before", x.phase, shared_address(x.at, 8, 8, "barrier"));
 	x.bytes += bytes;
 	if (!x.pending) fail("more arrivals than the %d of the mbarrier at %u", x.expected, shared_address(x.at, 8, 8, "barrier"));
 	x.pending--;
@@ -110,6 +110,12 @@ bool load_late() {
 	return false;
 }
 
+bool coming(unsigned from, unsigned to) {
+	for (auto &l : loads)
+		if (l.to < to && from < l.to + box_bytes(l.box)) return true;
+	return false;
+}
+
 void bulk_load(void *to, const TensorMap *m, u64 *b, const int *at, int rank) {
 	Load l = {0, map_box(m), {}, b};
 	if (l.box.rank != rank) fail("a bulk load of %d coordinates of a tensor of %d", rank, l.box.rank);
@@ -117,6 +123,7 @@ void bulk_load(void *to, const TensorMap *m, u64 *b, const int *at, int rank) {
 	// The manual does not say how rows lie that are less than the swizzle's width.
 	if (l.box.swizzle && (l.box.box[0] + 1) * l.box.size != 128) fail("a swizzled bulk load of rows that are not 128 bytes");
 	if (!find(b, "bulk_load").visible) fail("a bulk load for an mbarrier that barriers_visible was not called behind");
+	if (in_use(l.to, l.to + box_bytes(l.box))) fail("a bulk load to %u, where a product reads that was not waited for", l.to);
 	memcpy(l.at, at, rank * sizeof *at);
 	if (backwards) loads.push_back(l);
 	else perform(l);

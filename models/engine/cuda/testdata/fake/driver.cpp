@@ -1,7 +1,8 @@
 // A driver of CUDA that computes on the host: the functions of libcuda that v2v
 // asks for, with memory that ends at a guard page and starts as NaN. FAKE_CUDA
 // names one fault (see fault); FAKE_CUDA_LOG a file that gets what was left,
-// FAKE_CUDA_LAUNCHES one that gets how often each kernel was launched.
+// FAKE_CUDA_LAUNCHES one that gets how often each kernel was launched;
+// FAKE_CUDA_ORDER, 0 or 1, the order that every grid's threads run in, not each in turn.
 #include "run.h"
 #include <sys/mman.h>
 #include <functional>
@@ -29,11 +30,7 @@ static int capability() { return fault("capability", 9); }
 
 // for_hopper says that a kernel is for compute capability 9.0 alone: it takes a
 // tensor map. Others must be content with what every card has.
-static bool for_hopper(const Entry *e) {
-	for (int i = 0; i < e->count; i++)
-		if (e->sizes[i] == sizeof(TensorMap)) return true;
-	return false;
-}
+static bool for_hopper(const Entry *e) { return e->alignment >= (int)alignof(TensorMap); }
 
 struct Launch { const Entry *entry; dim grid, block; unsigned shared; std::vector<std::vector<char>> arguments; };
 struct Action { int kind; char *dst, *src; size_t n; unsigned value; Launch launch; std::function<void()> work; };

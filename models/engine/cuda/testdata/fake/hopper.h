@@ -33,8 +33,10 @@ inline void bulk_load(void *to, const TensorMap *m, u64 *b, int c0, int c1, int 
 }
 
 // Products read their operands when the last of 128 threads has asked for them,
-// or, in the grids whose boxes come at once, when all of the group wait. Until a
-// thread has waited its results hold a NaN.
+// or, in the grids whose boxes come at once, when all of the group wait and no
+// thread can go on. Until a thread has waited its results hold a NaN. What a
+// product reads must not be a place where a copy is on its way, nor the other way
+// round.
 u64 wgmma_matrix(const void *at);
 void wgmma_fence();
 void wgmma_commit();

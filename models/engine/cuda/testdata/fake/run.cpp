@@ -230,14 +230,14 @@ static void deadlock(unsigned n) {
 	abort();
 }
 
-// turns lets the block's threads run from barrier to barrier. Copies that were put
-// off are done when no thread can go on without.
+// turns lets the block's threads run from barrier to barrier. Copies and products
+// that were put off are done when no thread can go on without.
 static void turns(unsigned n) {
 	for (;;) {
 		bool moved = turn_round(n), live = false;
 		for (unsigned i = 0; i < n && !live; i++) live = fibre[i].state != ENDED;
 		if (!live) return;
-		if (!together(n) && !moved && !load_late()) deadlock(n);
+		if (!together(n) && !moved && !load_late() && !land_late()) deadlock(n);
 	}
 }
 
@@ -256,7 +256,8 @@ void run_grid(void (*f)(void **), dim grid, dim block, unsigned shared, unsigned
 	shared_bytes = shared;
 	late = fault("late", 0);
 	body = f, arguments = p, gridDim = grid, blockDim = block;
-	backwards = !backwards;
+	const char *order = getenv("FAKE_CUDA_ORDER");
+	backwards = order && *order ? *order == '1' : !backwards;
 	for (unsigned t = 0; t < n; t++)
 		if (!fibre[t].stack) fibre[t].stack = (char *)malloc(STACK);
 	for (unsigned b = 0; b < grid.x * grid.y * grid.z; b++) {

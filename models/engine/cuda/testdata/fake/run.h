@@ -34,6 +34,7 @@ void barriers_end();
 bool phase_over(const u64 *barrier, int parity);
 bool load_late(); // does one copy that a thread waits for, or finds none
 const char *barrier_state(const u64 *barrier);
+bool coming(unsigned from, unsigned to); // a copy that is not done writes there
 
 // Box is a tensor map's contents.
 struct Box {
@@ -49,3 +50,5 @@ int encode_map(TensorMap *m, int type, unsigned rank, void *address, const u64 *
 // Products of warpgroups.
 void products_begin();
 void products_end(); // of the current thread
+bool land_late();    // ends one wait that a whole warpgroup is at, or finds none
+bool in_use(unsigned from, unsigned to); // a product that was not waited for reads there

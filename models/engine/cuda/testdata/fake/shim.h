@@ -60,9 +60,11 @@ template <int... I> struct upto<0, I...> { typedef list<I...> type; };
 template <class A> A argument(void *p) { A a; memcpy(&a, p, sizeof a); return a; }
 template <class... A, int... I> void unpack(void (*f)(A...), void **p, list<I...>) { f(argument<A>(p[I])...); }
 template <class... A> void invoke(void (*f)(A...), void **p) { unpack(f, p, typename upto<sizeof...(A)>::type()); }
-template <class... A> struct Sizes { static const int n = sizeof...(A); static const int of[sizeof...(A)]; };
+constexpr int most() { return 0; }
+template <class... N> constexpr int most(int n, N... more) { return n > most(more...) ? n : most(more...); }
+template <class... A> struct Sizes { static const int n = sizeof...(A), alignment = most(alignof(A)...); static const int of[sizeof...(A)]; };
 template <class... A> const int Sizes<A...>::of[sizeof...(A)] = {(int)sizeof(A)...};
 template <class... A> Sizes<A...> sizes(void (*)(A...));
-struct Entry { const char *name; void (*call)(void **); int count; const int *sizes; };
-#define ENTRY(k) {#k, [](void **p) { invoke(k, p); }, decltype(sizes(k))::n, decltype(sizes(k))::of}
+struct Entry { const char *name; void (*call)(void **); int count; const int *sizes; int alignment; };
+#define ENTRY(k) {#k, [](void **p) { invoke(k, p); }, decltype(sizes(k))::n, decltype(sizes(k))::of, decltype(sizes(k))::alignment}
 extern const Entry entries[];

@@ -74,6 +74,22 @@ static unsigned check(u64 x, int rows, unsigned *stride) {
 	return start;
 }
 
+// each calls f with the bytes of eight rows, until it says true.
+template <class F> static bool each(u64 x, int rows, F f) {
+	unsigned start = (x & 0x3fff) << 4, stride = (x >> 32 & 0x3fff) << 4, first = start / ROW * ROW;
+	for (int r = 0; r < rows; r += 8)
+		if (f(first + r / 8 * stride, first + r / 8 * stride + 8 * ROW)) return true;
+	return false;
+}
+
+bool in_use(unsigned from, unsigned to) {
+	auto meets = [=](unsigned a, unsigned b) { return a < to && from < b; };
+	for (auto &g : groups)
+		for (auto &p : g.products)
+			if (each(p.a, ROWS, meets) || each(p.b, p.n, meets)) return true;
+	return false;
+}
+
 // unpack reads rows of 16 bfloat16 or 8 float, of which tensor cores take 19 bits.
 static void unpack(float (*m)[16], u64 x, int rows, bool bf16) {
 	unsigned stride, start = check(x, rows, &stride), word[SLICE / 4];
@@ -140,6 +156,7 @@ static void begin(Warpgroup &g, Product p, int t, float *d) {
 	if (!p.across) {
 		check(p.a, ROWS, &stride);
 		check(p.b, p.n, &stride);
+		if (each(p.a, ROWS, coming) || each(p.b, p.n, coming)) fail("wgmma: a matrix that a bulk load still has to bring");
 	}
 	p.sum = -1;
 	for (auto &s : g.sums)
@@ -206,19 +223,29 @@ static void wait_all(Warpgroup &g) {
 	}
 }
 
+static void wait_over(Warpgroup &g) {
+	wait_all(g);
+	g.waiting = 0;
+	unsigned first = (&g - groups) * GROUP;
+	for (unsigned t = first; t < first + GROUP; t++) wake(t);
+}
+
 void wgmma_wait(int keep) {
 	Warpgroup &g = mine();
-	unsigned first = current / GROUP * GROUP;
 	if (g.waiting && g.keep != keep) fail("wgmma_wait: the threads of a warpgroup leave %d and %d groups", g.keep, keep);
 	g.keep = keep;
 	g.fenced[current % GROUP] = false;
-	if (++g.waiting < GROUP) {
-		sleep_in_group();
-		return;
-	}
-	wait_all(g);
-	g.waiting = 0;
-	for (unsigned t = first; t < first + GROUP; t++) wake(t);
+	if (++g.waiting == GROUP && backwards) wait_over(g);
+	else sleep_in_group();
+}
+
+bool land_late() {
+	for (auto &g : groups)
+		if (g.waiting == GROUP) {
+			wait_over(g);
+			return true;
+		}
+	return false;
 }
 
 void products_begin() {

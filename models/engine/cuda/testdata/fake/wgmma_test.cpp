@@ -92,7 +92,7 @@ void products() {
 	}
 }
 
-enum { STAGES = 3, SLICES = 10, STAGE = 3 * TILE, FREE = STAGES, LOST = -1 };
+enum { STAGES = 3, SLICES = 10, STAGE = 3 * TILE, SPARE = STAGES * STAGE, FREE = STAGES };
 static const char *const faults[] = {"none", "data", "free", "early", "bytes", "alignment", "fence", "wait", "visible", "sync", "commit", "few", "differ", "place",
 	"arrivals", "map", "slice", "parity", "written", "over", "twice", "tail", "unwaited", "deep"};
 enum { NONE, DATA, STAGE_FREE, EARLY, BYTES, ALIGNMENT, FENCE, WAIT, VISIBLE, SYNC, COMMIT, FEW, DIFFER, PLACE, ARRIVALS, MAP, SLICE, PARITY, WRITTEN, OVER, TWICE, TAIL, UNWAITED, DEEP };
@@ -108,7 +108,7 @@ static void produce(const TensorMap &a, const TensorMap &b, char *memory, u64 *b
 		for (int m = 0; m < 2; m++) bulk_load(to + m * TILE, &a, full, s * 64, 64 * m, 0, 0);
 		bulk_load(to + 2 * TILE + (fault == PLACE ? 64 : 0), &b, full, s * 64, 0, 0, 0);
 	}
-	if (fault == UNWAITED) bulk_load(memory, &a, bar + 2 * FREE, 0, 0, 0, 0);
+	if (fault == UNWAITED) bulk_load(memory + SPARE, &a, bar + 2 * FREE, 0, 0, 0, 0);
 }
 
 static void consume(float *out, char *memory, u64 *bar, int fault) {
@@ -128,6 +128,7 @@ static void consume(float *out, char *memory, u64 *bar, int fault) {
 		if (fault == WRITTEN && s == 3) d[5] = 0;
 		if (fault != COMMIT) wgmma_commit();
 		if (fault == EARLY && first == 0) barrier_arrive(bar + stage + FREE);
+		if (fault == EARLY) wgmma_wait<0>();
 		if (fault == EARLY) continue;
 		// The products before these are done, and with them the stage before.
 		wgmma_wait<1>();
@@ -141,7 +142,7 @@ static void consume(float *out, char *memory, u64 *bar, int fault) {
 
 extern "C" __global__ void ring_of_stages(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, float *out, int fault, int bytes) {
 	SHARED(char, memory);
-	u64 *bar = (u64 *)(memory + STAGES * STAGE);
+	u64 *bar = (u64 *)(memory + SPARE + TILE);
 	if (threadIdx.x == 0) {
 		for (int s = 0; s < STAGES; s++) {
 			barrier_init(bar + s, 1);
@@ -151,7 +152,7 @@ extern "C" __global__ void ring_of_stages(const __grid_constant__ TensorMap a, c
 		if (fault != VISIBLE) barriers_visible();
 	}
 	if (fault != SYNC) __syncthreads();
-	if (fault == OVER) *(int *)(memory + STAGES * STAGE + 4) = 0;
+	if (fault == OVER) *(int *)(memory + SPARE + TILE + 4) = 0;
 	if (fault == TAIL && threadIdx.x == 0) memory[bytes] = 0;
 	if (threadIdx.x >= 256) {
 		if (threadIdx.x == 256) produce(a, b, memory, bar, fault);
@@ -175,7 +176,7 @@ void ring(const char *name, bool at_once) {
 	make(b, true, 64, SLICES);
 	if (fault == MAP) a.map.of[5] ^= 1;
 	float *out = device<float>(128 * 64);
-	int bytes = STAGES * STAGE + 7 * 8;
+	int bytes = SPARE + TILE + 7 * 8;
 	bool wrong = false;
 	backwards = at_once;
 	for (int grid = 0; grid < 2; grid++) {
@@ -187,4 +188,4 @@ void ring(const char *name, bool at_once) {
 }
 
 extern "C" __global__ void load_box(const __grid_constant__ TensorMap m, char *out, int bytes, int to, int rank, int c0, int c1, int c2, int c3, int c4);
-const Entry entries[] = {ENTRY(load_box), ENTRY(half8), ENTRY(half64), ENTRY(half256), ENTRY(float8), ENTRY(float64), ENTRY(float256), ENTRY(ring_of_stages), {0, 0, 0, 0}};
+const Entry entries[] = {ENTRY(load_box), ENTRY(half8), ENTRY(half64), ENTRY(half256), ENTRY(float8), ENTRY(float64), ENTRY(float256), ENTRY(ring_of_stages), {0, 0, 0, 0, 0}};
