@@ -43,47 +43,41 @@ var filterTiles = []tile{
 	{kindBulkFilters, 128, 256, 64, 8, 1, 4, false}, {kindBulkFilters, 128, 128, 64, 8, 1, 4, false}, {kindBulkFilters, 128, 64, 64, 8, 1, 4, false},
 }
 
-// wgmmaSource is the card's products for every width and kind that tiles need.
-func wgmmaSource() string {
-	var b strings.Builder
-	seen := map[string]bool{}
-	for _, t := range slices.Concat(bulkTiles, filterTiles) {
-		name, shape, types, turned := fmt.Sprintf("wgmma<true, %d>", t.cols), fmt.Sprintf("m64n%dk16", t.cols), "bf16.bf16", ", 0, 0"
-		switch t.kind {
-		case kindBulk32:
-			name, shape, types, turned = fmt.Sprintf("wgmma<false, %d>", t.cols), fmt.Sprintf("m64n%dk8", t.cols), "tf32.tf32", ""
-		case kindBulkFilters:
-			name, turned = fmt.Sprintf("wgmma_across<%d>", t.cols), ", 1, 1"
-		}
-		if seen[name] {
-			continue
-		}
-		seen[name] = true
-		var regs, outs []string
-		for i := range t.cols / 2 {
-			regs = append(regs, fmt.Sprintf("%%%d", i))
-			outs = append(outs, fmt.Sprintf("\"+f\"(d[%d])", i))
-		}
-		fmt.Fprintf(&b, "template <> __device__ __forceinline__ void %s(float *d, u64 a, u64 b) {\n"+
-			"\tasm volatile(\"wgmma.mma_async.sync.aligned.%s.f32.%s {%s}, %%%d, %%%d, 1, 1, 1%s;\"\n\t\t: %s : \"l\"(a), \"l\"(b));\n}\n",
-			name, shape, types, strings.Join(regs, ","), t.cols/2, t.cols/2+1, turned, strings.Join(outs, ","))
+// wgmma is the card's product that a tile needs.
+func (t tile) wgmma() string {
+	name, shape, types, turned := fmt.Sprintf("wgmma<true, %d>", t.cols), fmt.Sprintf("m64n%dk16", t.cols), "bf16.bf16", ", 0, 0"
+	switch t.kind {
+	case kindBulk32:
+		name, shape, types, turned = fmt.Sprintf("wgmma<false, %d>", t.cols), fmt.Sprintf("m64n%dk8", t.cols), "tf32.tf32", ""
+	case kindBulkFilters:
+		name, turned = fmt.Sprintf("wgmma_across<%d>", t.cols), ", 1, 1"
 	}
-	return b.String()
+	var regs, outs []string
+	for i := range t.cols / 2 {
+		regs = append(regs, fmt.Sprintf("%%%d", i))
+		outs = append(outs, fmt.Sprintf("\"+f\"(d[%d])", i))
+	}
+	return fmt.Sprintf("template <> __device__ __forceinline__ void %s(float *d, u64 a, u64 b) {\n"+
+		"\tasm volatile(\"wgmma.mma_async.sync.aligned.%s.f32.%s {%s}, %%%d, %%%d, 1, 1, 1%s;\"\n\t\t: %s : \"l\"(a), \"l\"(b));\n}\n",
+		name, shape, types, strings.Join(regs, ","), t.cols/2, t.cols/2+1, turned, strings.Join(outs, ","))
 }
 
-// bulkSource is the kernels for every tile.
-func bulkSource() string {
-	var b strings.Builder
-	for _, t := range bulkTiles {
-		if t.columns {
-			continue // the kernel is the one without
-		}
-		fmt.Fprintf(&b, "KERNEL __launch_bounds__(%d) conv_%s(Bulk g, Post p, const __grid_constant__ TensorMap x, const __grid_constant__ TensorMap w, const float *b, float *out) { bulk<BulkTile<%v, %d, %d, %d>>(g, p, &x, &w, b, out); }\n",
-			t.threads(), t, t.kind == kindBulk, t.rows, t.cols, t.stages)
+// bulkSource is the kernel of one of Hopper's tiles.
+func (t tile) bulkSource(sort int) string {
+	bounds, of := fmt.Sprintf("KERNEL __launch_bounds__(%d)", t.threads()), fmt.Sprintf("BulkTile<%v, %d, %d, %d>", t.kind != kindBulk32, t.rows, t.cols, t.stages)
+	switch {
+	case t.kind == kindBulkFilters && sort == gradient:
+		return fmt.Sprintf("%s conv_weights_%s(Spread g, const __grid_constant__ TensorMap gy, const __grid_constant__ TensorMap x, float *parts) { bulk_filters<%s>(g, &gy, &x, parts); }\n", bounds, t, of)
+	case t.kind != kindBulkFilters && sort == forward && !t.columns: // whose kernel is the one without
+		return fmt.Sprintf("%s conv_%s(Bulk g, Post p, const __grid_constant__ TensorMap x, const __grid_constant__ TensorMap w, const float *b, float *out) { bulk<%s>(g, p, &x, &w, b, out); }\n", bounds, t, of)
 	}
-	for _, t := range filterTiles {
-		fmt.Fprintf(&b, "KERNEL __launch_bounds__(%d) conv_weights_%s(Spread g, const __grid_constant__ TensorMap gy, const __grid_constant__ TensorMap x, float *parts) { bulk_filters<BulkTile<true, %d, %d, %d>>(g, &gy, &x, parts); }\n",
-			t.threads(), t, t.rows, t.cols, t.stages)
+	return ""
+}
+
+// kernel is the name of the one that a tile has in the place of another.
+func (t tile) kernel(of string) string {
+	if t.bulk() && t.kind != kindBulkFilters {
+		of = "conv"
 	}
-	return b.String()
+	return of + "_" + t.shape()
 }

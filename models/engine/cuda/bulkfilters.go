@@ -58,7 +58,7 @@ func (b bulkFilters) steps(c *compiler, t tile) []step {
 	}
 	spread := structArg(intArg(g.y[0]), intArg(g.y[2]), intArg(g.y[3]), intArg(o), intArg(i), intArg(x.c), intArg(across), intArg(high), intArg(g.kh), intArg(g.kw),
 		intArg(g.stride), intArg(g.pad-x.pad), boolArg(window), intArg(each))
-	s := append(append(x.steps, y.steps...), step{kernel: "conv_weights_" + t.shape(), grid: [3]int{ceil(o, t.rows), ceil(columns, t.cols) * taps, layers},
+	s := append(append(x.steps, y.steps...), step{kernel: t.kernel("conv_weights"), grid: [3]int{ceil(o, t.rows), ceil(columns, t.cols) * taps, layers},
 		block: t.threads(), shared: t.shared(), args: []arg{spread, mapArg(gradient), mapArg(picture), slotArg(parts)}})
 	if layers > 1 {
 		s = append(s, flat("add_parts", n, intArg(n), intArg(layers), slotArg(parts), slotArg(b.out)))

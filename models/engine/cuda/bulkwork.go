@@ -8,9 +8,6 @@ import (
 	"github.com/v2v/v2v/models/engine"
 )
 
-// hopper is the capability whose cards have wgmma and bulk copies of tensors.
-const hopper = 90
-
 // tensorMap is how a kernel sees a slot as boxes: sizes and steps of each
 // dimension, the innermost first, in numbers; its step is 1. A box takes every
 // stride-th of `box` numbers. Numbers outside are 0.
@@ -200,7 +197,7 @@ func (b bulkWork) launch(picture, filters tensorMap, post arg, bias, out slot) s
 	filters.box, filters.stride = []int{depth, 1, 1, b.t.cols}, []int{1, 1, 1, 1}
 	work := structArg(intArg(b.n), intArg(b.h), intArg(b.w), intArg(b.o), intArg(across), intArg(high), intArg(b.kh), intArg(b.kw), intArg(ceil(picture.dims[0], depth)),
 		intArg(b.phase), intArg(b.step), intArg(b.sign), intArg(b.pad), boolArg(b.window))
-	return step{kernel: "conv_" + b.t.shape(), grid: [3]int{blocks, ceil(b.o, b.t.cols), b.phase * b.phase}, block: b.t.threads(), shared: b.t.shared(),
+	return step{kernel: b.t.kernel("conv"), grid: [3]int{blocks, ceil(b.o, b.t.cols), b.phase * b.phase}, block: b.t.threads(), shared: b.t.shared(),
 		args: []arg{work, post, mapArg(picture), mapArg(filters), slotArg(bias), slotArg(out)}}
 }
 

@@ -55,7 +55,7 @@ func (c *compiler) posts(steps []engine.Step) (post []pointwise, add slot, ok bo
 // ownWays is a convolution by own kernels: a product of rows and columns in
 // layers of numbers of a kind, and its steps in a tile.
 type ownWays struct {
-	kind               string
+	kernel, kind       string
 	unit               bool // rounded first, its numbers could be copied by 16 bytes
 	rows, cols, layers int
 	steps              func(tile) []step
@@ -121,7 +121,7 @@ func (c *compiler) convolve(own ownWays, g geometry, kind int, b slot, steps []e
 	chosen := choice{tile: fit[0]}
 	if libraries || len(fit) > 1 {
 		api, known := c.d.api, false
-		key := fmt.Sprintf("%s|%s|%d|%d|%d|%d|%v|%s|%v|%v|%+v", c.d.model, c.d.source, api.driver, api.nvrtc, api.cudnn, api.lt, c.o.Precision, own.kind, c.own, libraries, v)
+		key := fmt.Sprintf("%s|%s|%d|%d|%d|%d|%v|%s|%v|%v|%+v", c.d.model, sourceHash(), api.driver, api.nvrtc, api.cudnn, api.lt, c.o.Precision, own.kind, c.own, libraries, v)
 		if chosen, known = c.d.choices[key]; !known {
 			var err error
 			if chosen, err = c.choose(key, own, fit, v, libraries, at); err != nil {

@@ -86,6 +86,9 @@ func (c *compiler) build() (*executable, error) {
 	var e *executable
 	err := c.compile()
 	if err == nil {
+		err = c.d.ready(c.kernels()...)
+	}
+	if err == nil {
 		err = c.load()
 	}
 	if err == nil {
@@ -95,6 +98,14 @@ func (c *compiler) build() (*executable, error) {
 		c.d.release(c.slots)
 	}
 	return e, err
+}
+
+// kernels names what the steps launch.
+func (c *compiler) kernels() (names []string) {
+	for _, s := range c.steps {
+		names = append(names, s.kernel)
+	}
+	return names
 }
 
 // largest is the most elements of a value: kernels count in 32 bits.

@@ -119,11 +119,11 @@ func emitConv(c *compiler, i engine.Instr) error {
 	g.half = c.slots[in[0]].half
 	w, y, out := c.filters(&g, in[1]), g.y, c.def(i.Out)
 	unit := g.x[1]%8 == 0
-	own := ownWays{kind: c.numbers(g, unit), unit: unit, rows: y[0] * y[2] * y[3], cols: y[1], layers: 1, out: out}
+	own := ownWays{kernel: "conv", kind: c.numbers(g, unit), unit: unit, rows: y[0] * y[2] * y[3], cols: y[1], layers: 1, out: out}
 	own.hopper = bulk{g: g, post: post, in: in[0], w: in[1], bias: bias(in), out: out}
 	own.steps = func(t tile) []step {
 		g, x, w, s := c.rounding(t, g, in[0], w)
-		return append(s, t.step("conv", own.rows, own.cols, own.layers, g.arg(), post, slotArg(x), slotArg(w), slotArg(bias(in)), slotArg(out)))
+		return append(s, t.step(own.kernel, own.rows, own.cols, own.layers, g.arg(), post, slotArg(x), slotArg(w), slotArg(bias(in)), slotArg(out)))
 	}
 	return c.convolve(own, g, ofForward, bias(in), i.Post, identities(in[0], in[1], none, out))
 }
@@ -134,10 +134,10 @@ func (c *compiler) back(g geometry, post arg, small, w, b, out slot) ownWays {
 	w = c.filters(&g, w)
 	phase := ceil(g.x[2], g.stride) * ceil(g.x[3], g.stride) * g.x[0]
 	unit := g.x[1]%8 == 0 && g.y[1]%8 == 0
-	own := ownWays{kind: c.numbers(g, unit), unit: unit, rows: phase, cols: g.x[1], layers: g.stride * g.stride, out: out, hopper: ways}
+	own := ownWays{kernel: "conv_back", kind: c.numbers(g, unit), unit: unit, rows: phase, cols: g.x[1], layers: g.stride * g.stride, out: out, hopper: ways}
 	own.steps = func(t tile) []step {
 		g, small, w, s := c.rounding(t, g, small, w)
-		return append(s, t.step("conv_back", own.rows, own.cols, own.layers, g.arg(), post, slotArg(small), slotArg(w), slotArg(b), slotArg(out)))
+		return append(s, t.step(own.kernel, own.rows, own.cols, own.layers, g.arg(), post, slotArg(small), slotArg(w), slotArg(b), slotArg(out)))
 	}
 	return own
 }
@@ -206,9 +206,9 @@ func emitConvGradW(c *compiler, i engine.Instr) error {
 	if layers > 1 {
 		parts = c.temp(4 * n * layers)
 	}
-	own := ownWays{kind: c.numbers(g, false), rows: y[1], cols: width, layers: layers, out: out, hopper: bulkFilters{g: g, x: in[0], y: in[1], out: out}}
+	own := ownWays{kernel: "conv_weights", kind: c.numbers(g, false), rows: y[1], cols: width, layers: layers, out: out, hopper: bulkFilters{g: g, x: in[0], y: in[1], out: out}}
 	own.steps = func(t tile) []step {
-		s := []step{t.step("conv_weights", own.rows, own.cols, own.layers, g.arg(), intArg(each), slotArg(in[0]), slotArg(in[1]), slotArg(parts))}
+		s := []step{t.step(own.kernel, own.rows, own.cols, own.layers, g.arg(), intArg(each), slotArg(in[0]), slotArg(in[1]), slotArg(parts))}
 		if layers > 1 {
 			s = append(s, flat("add_parts", n, intArg(n), intArg(layers), slotArg(parts), slotArg(out)))
 		}

@@ -4,7 +4,6 @@ package cuda
 
 import (
 	"fmt"
-	"os"
 	"runtime"
 	"sync"
 	"unsafe"
@@ -22,8 +21,8 @@ type Device struct {
 	capability int // 90 for 9.0
 	units      int // multiprocessors
 	context    uint64
-	module     uint64
-	stream     uint64 // of computation
+	modules    map[*unit]uint64 // of the driver, of those that were wanted
+	stream     uint64           // of computation
 	kernels    map[string]uint64
 	staging    staging
 	shared     map[string]*sharedConstant
@@ -35,7 +34,6 @@ type Device struct {
 	refused    []string          // ways to convolve that gave wrong results
 	cache      string
 	model      string // which card it is
-	source     string // which kernels they are
 
 	mu sync.Mutex // one caller at a time
 }
@@ -57,7 +55,7 @@ func open(o Options) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Device{api: api, number: o.Card, kernels: map[string]uint64{}, shared: map[string]*sharedConstant{}, memory: map[*block]bool{}, choices: map[string]choice{}, cache: cacheFolder(o.Cache)}
+	d := &Device{api: api, number: o.Card, modules: map[*unit]uint64{}, kernels: map[string]uint64{}, shared: map[string]*sharedConstant{}, memory: map[*block]bool{}, choices: map[string]choice{}, cache: cacheFolder(o.Cache)}
 	n, err := api.ask("cuDeviceGetCount")
 	if err != nil {
 		return nil, err
@@ -79,7 +77,7 @@ func open(o Options) (*Device, error) {
 		return nil, err
 	}
 	d.model = fmt.Sprintf("%s %d", about.Name, d.capability)
-	if err := d.do(func() error { return d.prepare(d.cache) }); err != nil {
+	if err := d.do(d.prepare); err != nil {
 		d.Close()
 		return nil, err
 	}
@@ -105,18 +103,9 @@ func (d *Device) about(card int) error {
 }
 
 // prepare makes what every program needs.
-func (d *Device) prepare(cache string) error {
-	code, path, err := d.compileKernels(cache)
-	if err != nil {
+func (d *Device) prepare() (err error) {
+	if err := d.ready(units()[0].kernels...); err != nil {
 		return err
-	}
-	if d.module, err = d.loadModule(code); err != nil && path != "" { // a damaged cache
-		if err = os.Remove(path); err == nil {
-			return d.prepare(cache)
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("load kernels: %w", err)
 	}
 	if d.stream, err = d.api.ask("cuStreamCreate", nonBlocking); err != nil {
 		return err
@@ -138,15 +127,17 @@ func (d *Device) loadModule(code []byte) (uint64, error) {
 // usualShared is the shared memory of a block that a kernel has unasked.
 const usualShared = 48 << 10
 
-// kernel looks a kernel of the module up, whose launches have so much shared
-// memory.
+// kernel looks a kernel up, whose launches have so much shared memory.
 func (d *Device) kernel(name string, shared int) (uint64, error) {
 	if f, ok := d.kernels[name]; ok {
 		return f, nil
 	}
+	if err := d.ready(name); err != nil {
+		return 0, err
+	}
 	var c heap
 	defer c.free()
-	f, err := d.api.ask("cuModuleGetFunction", d.module, c.text(name))
+	f, err := d.api.ask("cuModuleGetFunction", d.modules[unitOf()[name]], c.text(name))
 	if err != nil {
 		return 0, fmt.Errorf("kernel %s: %w", name, err)
 	}
@@ -187,8 +178,8 @@ func (d *Device) Close() error {
 		if d.stream != 0 {
 			d.api.call("cuStreamDestroy_v2", d.stream)
 		}
-		if d.module != 0 {
-			d.api.call("cuModuleUnload", d.module)
+		for _, m := range d.modules {
+			d.api.call("cuModuleUnload", m)
 		}
 		return d.api.call("cuDevicePrimaryCtxRelease_v2", d.card)
 	})

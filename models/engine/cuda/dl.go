@@ -12,6 +12,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"sync"
 	"unsafe"
@@ -69,23 +70,45 @@ func (a *api) open(l library) error {
 	var tried []string
 	for _, file := range l.files {
 		for _, path := range places(file) {
-			c := C.CString(path)
-			h := C.dlopen(c, C.RTLD_NOW|C.RTLD_LOCAL)
-			C.free(unsafe.Pointer(c))
-			if h == nil {
-				tried = append(tried, path)
-				continue
-			}
-			if err := a.lookUp(h, l, path); err != nil {
-				C.dlclose(h)
+			found, err := a.openFile(l, path)
+			if found || err != nil {
 				return err
 			}
-			a.handles = append(a.handles, h)
-			return nil
+			tried = append(tried, path)
 		}
 	}
 	return fmt.Errorf("%s is not there (looked for %s; V2V_CUDA_PATH, CUDA_HOME and Python's nvidia folders too); %s: %w",
 		l.name, strings.Join(tried, ", "), l.fix, engine.ErrUnsupported)
+}
+
+// openFile opens a file as a library, where it can be opened. What the library
+// itself looks for by name is opened before, from the same folder: the system's
+// linker need not know that.
+func (a *api) openFile(l library, path string) (found bool, err error) {
+	if l.needs != "" && filepath.IsAbs(path) {
+		files, _ := filepath.Glob(filepath.Join(filepath.Dir(path), l.needs))
+		for _, file := range files {
+			if h := dlopen(file); h != nil {
+				a.handles = append(a.handles, h)
+			}
+		}
+	}
+	h := dlopen(path)
+	if h == nil {
+		return false, nil
+	}
+	if err := a.lookUp(h, l, path); err != nil {
+		C.dlclose(h)
+		return false, err
+	}
+	a.handles = append(a.handles, h)
+	return true, nil
+}
+
+func dlopen(path string) unsafe.Pointer {
+	c := C.CString(path)
+	defer C.free(unsafe.Pointer(c))
+	return C.dlopen(c, C.RTLD_NOW|C.RTLD_LOCAL)
 }
 
 func (a *api) lookUp(h unsafe.Pointer, l library, path string) error {

@@ -22,6 +22,22 @@ func Forget() {
 	}
 }
 
+// Unit is a part of the kernels as a card's compiler gets it.
+type Unit struct {
+	Name, Text, Arch string
+	Kernels          []string
+}
+
+// Units lists those that cards of a capability have.
+func Units(capability int) (all []Unit) {
+	for _, u := range units() {
+		if u.serves(capability) {
+			all = append(all, Unit{u.name, u.text, u.arch(capability), u.kernels})
+		}
+	}
+	return all
+}
+
 // Served counts the steps of an executable that plans of cuDNN serve, and the
 // convolutions of own kernels.
 func Served(e engine.Executable) (dnn, own int) {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -66,16 +65,36 @@ func run(m *testing.M) int {
 	return code
 }
 
-var kernelName = regexp.MustCompile(`(?m)^KERNEL (?:__launch_bounds__\(\d+\) )?([a-z0-9_]+)\(`)
-
 // kernelsOnHost is the kernels as a C++ file of the fake.
 func kernelsOnHost() string {
 	var b strings.Builder
-	b.WriteString("#include \"shim.h\"\n#line 1 \"kernels.cu\"\n" + cuda.Kernels() + cuda.HopperKernels() + "\nconst Entry entries[] = {\n")
-	for _, m := range kernelName.FindAllStringSubmatch(cuda.Kernels()+cuda.HopperKernels(), -1) {
-		fmt.Fprintf(&b, "ENTRY(%s),\n", m[1])
+	b.WriteString("#include \"shim.h\"\n#line 1 \"kernels.cu\"\n" + cuda.Kernels() + "\nconst Entry entries[] = {\n")
+	seen := map[string]bool{}
+	for _, u := range cuda.Units(fakeCapability) {
+		for _, name := range u.Kernels {
+			if !seen[name] {
+				fmt.Fprintf(&b, "ENTRY(%s),\n", name)
+			}
+			seen[name] = true
+		}
 	}
 	b.WriteString("{0, 0, 0, 0, 0}};\n")
+	return b.String()
+}
+
+// fakeCapability is that of the fake driver's cards.
+const fakeCapability = 90
+
+// unitsOnHost tells the fake compiler which texts it may be given.
+func unitsOnHost() string {
+	var b strings.Builder
+	b.WriteString("struct Unit { unsigned long long hash; const char *arch, *names; };\nextern const Unit units[];\nconst Unit units[] = {\n")
+	for _, u := range cuda.Units(fakeCapability) {
+		h := fnv.New64a()
+		h.Write([]byte(u.Text))
+		fmt.Fprintf(&b, "{%dull, %q, %q},\n", h.Sum64(), u.Arch, "\n"+strings.Join(u.Kernels, "\n")+"\n")
+	}
+	b.WriteString("{0, 0, 0}};\n")
 	return b.String()
 }
 
@@ -85,19 +104,14 @@ func buildFake(dir string) error {
 	if err != nil {
 		return err
 	}
-	h := fnv.New64a()
-	h.Write([]byte(cuda.Source()))
-	for name, text := range map[string]string{
-		"kernels.cpp": kernelsOnHost(),
-		"hash.cpp":    fmt.Sprintf("extern const unsigned long long source_hash;\nconst unsigned long long source_hash = %dull;\n", h.Sum64()),
-	} {
+	for name, text := range map[string]string{"kernels.cpp": kernelsOnHost(), "units.cpp": unitsOnHost()} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			return err
 		}
 	}
 	for library, sources := range map[string][]string{
 		"libcuda.so.1":   append([]string{"kernels.cpp"}, driverSources(fake)...),
-		"libnvrtc.so.12": {"hash.cpp", fake + "/nvrtc.cpp"},
+		"libnvrtc.so.12": {"units.cpp", fake + "/nvrtc.cpp"},
 	} {
 		args := append([]string{"-std=c++14", "-O2", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-psabi",
 			"-fPIC", "-shared", "-I" + fake, "-o", library}, sources...)

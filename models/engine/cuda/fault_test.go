@@ -75,7 +75,8 @@ func TestOpenFaults(t *testing.T) {
 		{"init=803", []string{"CUDA_ERROR_SYSTEM_DRIVER_MISMATCH", "803"}, true},
 		{"devices=0", []string{"cuda:0", "0 cards"}, false},
 		{"capability=7", []string{"7.0", "needs 8.0 (Ampere)"}, false},
-		{"compile=1", []string{"compile kernels for sm_90", "kernels.cu(7): error"}, true},
+		{"compile=1", []string{"compile kernels for sm_90", "base.cu(7): error"}, true},
+		{"image=1", []string{"load kernels base", "CUDA_ERROR_INVALID_IMAGE"}, true},
 		{"alloc=1", nil, true},
 	} {
 		t.Run(c.fault, func(t *testing.T) {
@@ -231,38 +232,6 @@ func TestLostCard(t *testing.T) {
 	oneLine(t, frame(d, small, 100), "cuda:0", "CUDA_ERROR_LAUNCH_FAILED", "719")
 	d.Close()
 	nothingLeft(t, log)
-}
-
-// TestCache: kernels are compiled once; a compiler that fails is not asked
-// again, nor is a damaged file of the cache taken for kernels.
-func TestCache(t *testing.T) {
-	faulty(t, "")
-	cache := t.TempDir()
-	open := func() error {
-		d, err := cuda.Open(cuda.Options{Cache: cache})
-		if err != nil {
-			return err
-		}
-		return d.Close()
-	}
-	if err := open(); err != nil {
-		t.Fatal(err)
-	}
-	kept, err := filepath.Glob(filepath.Join(cache, "*.cubin"))
-	if err != nil || len(kept) != 1 {
-		t.Fatalf("cache holds %v, %v", kept, err)
-	}
-	t.Setenv("FAKE_CUDA", "compile=1")
-	if err := open(); err != nil {
-		t.Errorf("kernels were compiled again: %v", err)
-	}
-	t.Setenv("FAKE_CUDA", "")
-	if err := os.WriteFile(kept[0], []byte("damaged, and longer than a header"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := open(); err != nil {
-		t.Errorf("with a damaged cache: %v", err)
-	}
 }
 
 // TestProbe: what `v2v devices` says of cards.

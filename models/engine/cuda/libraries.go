@@ -27,15 +27,16 @@ type library struct {
 	name  string
 	files []string // by preference
 	fix   string   // how it gets there
+	needs string   // files of the same folder that it opens by name
 }
 
 var (
-	libcuda = library{"libcuda", []string{"libcuda.so.1"}, "install NVIDIA's driver, 525 or later"}
-	nvrtc   = library{"NVRTC", []string{"libnvrtc.so.13", "libnvrtc.so.12"}, "pip install nvidia-cuda-nvrtc-cu12, or name its folder in V2V_CUDA_PATH"}
+	libcuda = library{"libcuda", []string{"libcuda.so.1"}, "install NVIDIA's driver, 525 or later", ""}
+	nvrtc   = library{"NVRTC", []string{"libnvrtc.so.13", "libnvrtc.so.12"}, "pip install nvidia-cuda-nvrtc-cu12, or name its folder in V2V_CUDA_PATH", "libnvrtc-builtins.so.*"}
 	// cudnn is optional: own kernels serve without it.
-	cudnn = library{"cuDNN", []string{"libcudnn.so.9"}, "pip install nvidia-cudnn-cu12, or name its folder in V2V_CUDA_PATH"}
+	cudnn = library{"cuDNN", []string{"libcudnn.so.9"}, "pip install nvidia-cudnn-cu12, or name its folder in V2V_CUDA_PATH", ""}
 	// and so is cublasLt.
-	cublasLt = library{"cuBLASLt", []string{"libcublasLt.so.13", "libcublasLt.so.12"}, "pip install nvidia-cublas-cu12, or name its folder in V2V_CUDA_PATH"}
+	cublasLt = library{"cuBLASLt", []string{"libcublasLt.so.13", "libcublasLt.so.12"}, "pip install nvidia-cublas-cu12, or name its folder in V2V_CUDA_PATH", ""}
 )
 
 // symbol is a function that is looked up, and the first version of CUDA whose

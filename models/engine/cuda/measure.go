@@ -69,6 +69,9 @@ func (m *measuring) measure(libraries bool) error {
 // tiles times own kernels in each tile that fits. One that fails is no way; where
 // all do, that is an error.
 func (m *measuring) tiles() (failed error) {
+	if err := m.c.d.ready(m.kernels()...); err != nil {
+		return err
+	}
 	for _, t := range m.fit {
 		ms, err := m.time(t.String(), func() []step { return m.own.in(m.c, t) })
 		if err != nil {

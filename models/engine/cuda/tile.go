@@ -73,19 +73,39 @@ func (t tile) code() string {
 	return fmt.Sprintf("Tile<%s, %d, %d, %d, %d, %d, %d>", strings.ToUpper(t.kind), t.rows, t.cols, t.depth, t.down, t.across, t.stages)
 }
 
-// tileSource is the kernels for every tile. What is learnt lies as float32, so
-// that gradients of filters have none for bfloat16.
-func tileSource() string {
-	var b strings.Builder
-	for _, t := range tiles {
-		of := t.code()
+// What a tile has kernels for: convolutions and their gradients by the picture,
+// and gradients of filters.
+const (
+	forward = iota
+	gradient
+)
+
+// source is a tile's kernels of one sort. What is learnt lies as float32, so that
+// gradients of filters have none for bfloat16.
+func (t tile) source(sort int) string {
+	bounds, of := fmt.Sprintf("KERNEL __launch_bounds__(%d)", t.threads()), t.code()
+	if t.bulk() {
+		return t.bulkSource(sort)
+	}
+	if sort == forward {
+		text := ""
 		for _, name := range []string{"conv", "conv_back"} {
-			fmt.Fprintf(&b, "KERNEL __launch_bounds__(%d) %s_%s(Geometry g, Post p, const void *in, const void *w, const float *b, float *out) { %s<%s>(g, p, in, w, b, out); }\n",
-				t.threads(), name, t, name, of)
+			text += fmt.Sprintf("%s %s_%s(Geometry g, Post p, const void *in, const void *w, const float *b, float *out) { %s<%s>(g, p, in, w, b, out); }\n", bounds, name, t, name, of)
 		}
-		if t.kind != kindHalf {
-			fmt.Fprintf(&b, "KERNEL __launch_bounds__(%d) conv_weights_%s(Geometry g, int each, const float *x, const float *gy, float *parts) { conv_weights<%s>(g, each, x, gy, parts); }\n",
-				t.threads(), t, of)
+		return text
+	}
+	if t.kind == kindHalf {
+		return ""
+	}
+	return fmt.Sprintf("%s conv_weights_%s(Geometry g, int each, const float *x, const float *gy, float *parts) { conv_weights<%s>(g, each, x, gy, parts); }\n", bounds, t, of)
+}
+
+// tileSource is the kernels of one sort of all tiles of a kind.
+func tileSource(kind string, sort int) string {
+	var b strings.Builder
+	for _, t := range everyTile {
+		if t.kind == kind {
+			b.WriteString(t.source(sort))
 		}
 	}
 	return b.String()

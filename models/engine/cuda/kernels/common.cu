@@ -48,6 +48,9 @@ __device__ __forceinline__ void post(const Post &p, float v, int i, float *out) 
 	else out[i] = v;
 }
 
+// count is how many of n things there are from one on in steps.
+__device__ __forceinline__ int count(int from, int n, int step) { return from < n ? (n - from + step - 1) / step : 0; }
+
 // total adds v over the threads of a block; all of them get the sum. room is
 // a double for each thread.
 __device__ __forceinline__ double total(double v, double *room) {

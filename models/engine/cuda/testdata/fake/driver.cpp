@@ -163,12 +163,16 @@ API cuEventRecord(void *e, void *) { *(float *)e = now; return 0; }
 API cuEventElapsedTime(float *ms, void *a, void *b) { *ms = *(float *)b - *(float *)a; return 0; }
 API cuEventSynchronize(void *) { return 0; }
 
+// A module is the names of its kernels between line feeds.
 API cuModuleLoadData(void **m, const void *image) {
-	if (strncmp((const char *)image, "fake cubin", 10)) return NO_IMAGE;
-	return made(m, "modules");
+	if (strncmp((const char *)image, "fake cubin", 10) || fault("image", 0)) return NO_IMAGE;
+	*m = new std::string((const char *)image + 10);
+	live["modules"]++;
+	return 0;
 }
-API cuModuleUnload(void *m) { return gone(m, "modules"); }
-API cuModuleGetFunction(void **f, void *, const char *name) {
+API cuModuleUnload(void *m) { delete (std::string *)m; live["modules"]--; return 0; }
+API cuModuleGetFunction(void **f, void *m, const char *name) {
+	if (((std::string *)m)->find("\n" + std::string(name) + "\n") == std::string::npos) return NOT_FOUND;
 	for (const Entry *e = entries; e->name; e++)
 		if (!strcmp(e->name, name)) {
 			*f = (void *)e;

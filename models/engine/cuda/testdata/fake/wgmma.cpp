@@ -75,10 +75,13 @@ static unsigned check(u64 x, int rows, unsigned *stride) {
 }
 
 // each calls f with the bytes of eight rows, until it says true.
-template <class F> static bool each(u64 x, int rows, F f) {
-	unsigned start = (x & 0x3fff) << 4, stride = (x >> 32 & 0x3fff) << 4, first = start / ROW * ROW;
-	for (int r = 0; r < rows; r += 8)
-		if (f(first + r / 8 * stride, first + r / 8 * stride + 8 * ROW)) return true;
+template <class F> static bool each(u64 x, int rows, bool across, F f) {
+	unsigned start = (x & 0x3fff) << 4, leading = (x >> 16 & 0x3fff) << 4, stride = (x >> 32 & 0x3fff) << 4, first = start / ROW * ROW;
+	for (int r = 0; r < rows; r += across ? 64 : 8)
+		for (int k = 0; k < (across ? 2 : 1); k++) {
+			unsigned at = across ? start + r / 64 * leading + k * stride : first + r / 8 * stride;
+			if (f(at, at + 8 * ROW)) return true;
+		}
 	return false;
 }
 
@@ -86,7 +89,7 @@ bool in_use(unsigned from, unsigned to) {
 	auto meets = [=](unsigned a, unsigned b) { return a < to && from < b; };
 	for (auto &g : groups)
 		for (auto &p : g.products)
-			if (each(p.a, ROWS, meets) || each(p.b, p.n, meets)) return true;
+			if (each(p.a, ROWS, p.across, meets) || each(p.b, p.n, p.across, meets)) return true;
 	return false;
 }
 
@@ -156,8 +159,8 @@ static void begin(Warpgroup &g, Product p, int t, float *d) {
 	if (!p.across) {
 		check(p.a, ROWS, &stride);
 		check(p.b, p.n, &stride);
-		if (each(p.a, ROWS, coming) || each(p.b, p.n, coming)) fail("wgmma: a matrix that a bulk load still has to bring");
 	}
+	if (each(p.a, ROWS, p.across, coming) || each(p.b, p.n, p.across, coming)) fail("wgmma: a matrix that a bulk load still has to bring");
 	p.sum = -1;
 	for (auto &s : g.sums)
 		if (s.second.d[t] == d && s.second.n == p.n && s.second.bf16 == p.bf16) p.sum = s.first;
