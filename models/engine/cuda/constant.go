@@ -137,6 +137,6 @@ func (c *compiler) rounded(v int, from *sharedConstant) (*sharedConstant, error)
 		return nil, err
 	}
 	n := c.size(v)
-	s := flat("halve", n, intArg(n), addressArg(from.mem.at), addressArg(w.mem.at))
+	s := halving(n, addressArg(from.mem.at), addressArg(w.mem.at))
 	return w, c.d.launch(&s, nil)
 }

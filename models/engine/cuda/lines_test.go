@@ -193,3 +193,25 @@ func TestHalfLines(t *testing.T) {
 		}
 	}
 }
+
+// TestPictureLines: bytes and labels of pictures as large as what is made of them
+// and smaller, whose numbers are no multiple of four, against ref.
+func TestPictureLines(t *testing.T) {
+	d := open(t)
+	for _, s := range []tensor.Shape{{1, 7, 5, 3}, {2, 6, 4, 3}, {3, 1, 1, 3}, {1, 33, 45, 3}} {
+		x := tensor.Shape{s[0], 3, s[1], s[2]}
+		for _, c := range []enginetest.Case{
+			{Op: op.FromBytes{OutH: s[1], OutW: s[2]}, Shapes: []tensor.Shape{s}},
+			{Op: op.FromBytes{OutH: s[1] + 1, OutW: s[2] + 2}, Shapes: []tensor.Shape{s}},
+			{Op: op.FromBytes{OutH: s[1] + 1, OutW: s[2] + 2, Luma: true}, Shapes: []tensor.Shape{s}},
+			{Op: op.ToBytes{OutH: s[1], OutW: s[2]}, Shapes: []tensor.Shape{x}},
+			{Op: op.ToBytes{OutH: (s[1] + 1) / 2, OutW: (s[2] + 1) / 2}, Shapes: []tensor.Shape{x}},
+			{Op: op.OneHot{C: 1, OutH: s[1], OutW: s[2]}, Shapes: []tensor.Shape{s}},
+			{Op: op.OneHot{C: 3, OutH: s[1], OutW: s[2]}, Shapes: []tensor.Shape{s}},
+			{Op: op.OneHot{C: 35, OutH: s[1] + 1, OutW: s[2] + 2}, Shapes: []tensor.Shape{s}},
+			{Op: op.Edges{OutH: s[1] + 1, OutW: s[2] + 2}, Shapes: []tensor.Shape{s}},
+		} {
+			t.Run(fmt.Sprintf("%#v %v", c.Op, s), func(t *testing.T) { compare(t, d, c, engine.Float32, 0) })
+		}
+	}
+}

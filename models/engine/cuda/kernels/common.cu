@@ -16,6 +16,20 @@ typedef Line<double, 2> Pair;
 __device__ __forceinline__ Four four(const float *p, int i) { return *(const Four *)(p + i); }
 __device__ __forceinline__ void put(float *p, int i, const Four &v) { *(Four *)(p + i) = v; }
 
+// These do so with what lies before the n-th number alone.
+__device__ __forceinline__ Four four(const float *p, int i, int n) {
+	if (i + 4 <= n) return four(p, i);
+	Four v = {};
+	for (int e = 0; e < 4; e++)
+		if (i + e < n) v.of[e] = p[i + e];
+	return v;
+}
+__device__ __forceinline__ void put(float *p, int i, int n, const Four &v) {
+	if (i + 4 <= n) put(p, i, v);
+	else for (int e = 0; e < 4; e++)
+		if (i + e < n) p[i + e] = v.of[e];
+}
+
 // FEW lines are on their way to a thread at once, where it reads one after the
 // other: memory is far.
 enum { FEW = 4 };
