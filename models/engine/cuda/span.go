@@ -55,7 +55,7 @@ func spanOf(pixels, channels, groups int) span {
 	return s
 }
 
-// share gives a block a number of pixels, in whole steps.
+// share gives a block a number of pixels, in whole steps of high.
 func (s *span) share(each int) {
 	const most = 1 << 15 // of a grid's layers
 	s.each = max(1, ceil(max(each, ceil(s.pixels, most)), s.high)) * s.high
@@ -69,20 +69,23 @@ func (s span) arg() arg {
 }
 
 // walked is a span for kernels that read and write every pixel: blocks of some
-// steps, shorter where there were too few to keep a card of so many units busy.
+// steps, fewer where there were not enough blocks for a card of so many units.
 func walked(pixels, channels, groups, units int) span {
 	s := spanOf(pixels, channels, groups)
-	steps := s.across * groups * ceil(pixels, few*s.high)
-	s.share(min(max(steps/(8*units), 1), 4) * few * s.high)
+	steps := s.across * groups * ceil(pixels, s.high)
+	if steps < few*units {
+		s.share(s.high)
+	} else {
+		s.share(min(max(steps/few/(8*units), 1), 4) * few * s.high)
+	}
 	return s
 }
 
 // summed is a span for sums over a group: as many blocks as a card of so many
 // units has room for at once, whatever the number of groups, so that a group's
-// sum does not depend on it.
+// sum does not depend on it. All sweep side by side.
 func summed(pixels, channels, groups, units int) span {
 	s := spanOf(pixels, channels, groups)
-	parts := max(1, min(3*units/s.across, ceil(pixels, 8*s.high)))
-	s.share(ceil(pixels, parts))
+	s.each, s.parts = s.high, max(1, min(3*units/s.across, ceil(pixels, 8*s.high)))
 	return s
 }

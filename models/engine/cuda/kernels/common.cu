@@ -50,7 +50,8 @@ __device__ __forceinline__ int split(const Divisor &d, int i, int &rest) {
 }
 
 // Span is how blocks share (groups,pixels,channels) out: 1<<shift threads of a
-// block stand side by side, at four channels each, and go through `each` pixels.
+// block stand side by side, at four channels each, and go through `each` pixels
+// where they walk.
 struct Span { int pixels, channels, each, shift; };
 
 // Walk is a thread's way: from its first number `at`, pixels of a group from p up
@@ -67,6 +68,20 @@ __device__ __forceinline__ Walk walk(const Span &s) {
 	w.step = blockDim.x >> s.shift;
 	w.at = (blockIdx.y * s.pixels + w.p) * s.channels + w.c;
 	w.stride = w.step * s.channels;
+	return w;
+}
+
+// sweep is a walk from the last pixel to the first with all blocks side by side:
+// what was written last is read while it is still near, and what follows, and
+// goes from the first on, finds what was read last.
+__device__ __forceinline__ Walk sweep(const Span &s) {
+	Walk w = walk(s);
+	int high = w.step;
+	w.p = blockIdx.z * high + (threadIdx.x >> s.shift);
+	w.to = s.pixels;
+	w.step = gridDim.z * high;
+	w.at = (blockIdx.y * s.pixels + s.pixels - 1 - w.p) * s.channels + w.c;
+	w.stride = -w.step * s.channels;
 	return w;
 }
 

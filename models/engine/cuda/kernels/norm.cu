@@ -66,7 +66,7 @@ template <int N> __device__ __forceinline__ void sum_lines(const Walk &w, const 
 // gather_lines does what gather_stats does where channels are a multiple of four.
 KERNEL gather_lines(Span s, const float *x, const float *moments, const float *gy, double *parts) {
 	SHARED(double, room);
-	Walk w = walk(s);
+	Walk w = sweep(s);
 	double a[4] = {}, b[4] = {};
 	if (w.c < s.channels && gy) {
 		Four m[2] = {four(moments, 2 * w.row), four(moments, 2 * w.row + 4)};
