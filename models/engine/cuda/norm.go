@@ -42,7 +42,7 @@ func (c *compiler) stats(x tensor.Shape, groups, kind int, eps float32, in, mome
 		parts = s.parts
 		room = c.temp(16 * rows * parts)
 		c.add(step{
-			kernel: "gather_lines", grid: s.grid(), block: threads, shared: 4 * 2 * 8 * threads,
+			kernel: "gather_lines", grid: s.grid(), block: threads, shared: gatherShared,
 			args: []arg{s.arg(), slotArg(in), slotArg(moments), slotArg(gy), slotArg(room)},
 		})
 	} else {
@@ -56,6 +56,14 @@ func (c *compiler) stats(x tensor.Shape, groups, kind int, eps float32, in, mome
 			args: []arg{intArg(pixels), intArg(channels), intArg(each), slotArg(in), slotArg(moments), slotArg(gy), slotArg(room)},
 		})
 	}
+	c.finish(rows, parts, kind, pixels, eps, room, out)
+}
+
+// gatherShared is what a thread's sums of four channels take, for a block.
+const gatherShared = 4 * 2 * 8 * threads
+
+// finish adds the launch that joins the parts of rows of statistics.
+func (c *compiler) finish(rows, parts, kind, pixels int, eps float32, room, out slot) {
 	c.add(step{
 		kernel: "finish_stats", grid: [3]int{ceil(rows, 8), 1, 1}, block: threads, shared: 16 * threads,
 		args: []arg{intArg(rows), intArg(parts), intArg(kind), intArg(pixels), floatArg(eps), slotArg(room), slotArg(out)},

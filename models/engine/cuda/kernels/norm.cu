@@ -63,6 +63,17 @@ template <int N> __device__ __forceinline__ void sum_lines(const Walk &w, const 
 		}
 }
 
+// deliver_sums adds up what a block's threads have of its channels, and leaves that.
+__device__ __forceinline__ void deliver_sums(const Span &s, const double *a, const double *b, double *room, double *parts) {
+	for (int e = 0; e < 4; e++) *(Pair *)(room + threadIdx.x * 8 + 2 * e) = {{a[e], b[e]}};
+	__syncthreads();
+	int width = 8 << s.shift, column = blockIdx.x * width + threadIdx.x;
+	if ((int)threadIdx.x >= width || column >= 2 * s.channels) return;
+	double sum = 0;
+	for (int i = threadIdx.x; i < (int)blockDim.x * 8; i += width) sum += room[i];
+	parts[(blockIdx.z * gridDim.y + blockIdx.y) * s.channels * 2 + column] = sum;
+}
+
 // gather_lines does what gather_stats does where channels are a multiple of four.
 KERNEL gather_lines(Span s, const float *x, const float *moments, const float *gy, double *parts) {
 	SHARED(double, room);
@@ -76,13 +87,66 @@ KERNEL gather_lines(Span s, const float *x, const float *moments, const float *g
 		for (; more<FEW>(w); pass<FEW>(w)) sum_lines<FEW>(w, x, a, b);
 		for (; more<1>(w); pass<1>(w)) sum_lines<1>(w, x, a, b);
 	}
-	for (int e = 0; e < 4; e++) *(Pair *)(room + threadIdx.x * 8 + 2 * e) = {{a[e], b[e]}};
-	__syncthreads();
-	int width = 8 << s.shift, column = blockIdx.x * width + threadIdx.x;
-	if ((int)threadIdx.x >= width || column >= 2 * s.channels) return;
-	double sum = 0;
-	for (int i = threadIdx.x; i < (int)blockDim.x * 8; i += width) sum += room[i];
-	parts[(blockIdx.z * gridDim.y + blockIdx.y) * s.channels * 2 + column] = sum;
+	deliver_sums(s, a, b, room, parts);
+}
+
+// Gate is the gradient of a ReLU behind a normalisation: 1 where that is above 0,
+// else low. What the normalisation made is made again, so that it need not be read.
+struct Gate {
+	int affine;
+	float low;
+	const float *gamma, *beta;
+};
+
+// Gates are those of four channels.
+struct Gates {
+	float low;
+	bool affine;
+	Four gamma, beta;
+	__device__ __forceinline__ Gates(const Gate &g, int c) : low(g.low), affine(g.affine), gamma(), beta() {
+		if (!affine) return;
+		gamma = four(g.gamma, c);
+		beta = four(g.beta, c);
+	}
+	// through takes the gradients of n lines, of which xhat is known, through.
+	template <int N> __device__ __forceinline__ void through(const Four *xhat, Four *g) const {
+		Four y[N];
+		for (int u = 0; u < N; u++) y[u] = xhat[u];
+		if (affine)
+			for (int u = 0; u < N; u++)
+				for (int e = 0; e < 4; e++) y[u].of[e] = y[u].of[e] * gamma.of[e] + beta.of[e];
+		for (int u = 0; u < N; u++)
+			for (int e = 0; e < 4; e++) g[u].of[e] *= y[u].of[e] > 0 ? 1 : low;
+	}
+};
+
+template <int N> __device__ __forceinline__ void sum_gated(const Walk &w, const float *x, const float *gy, const Four *m, const Gates &gates, double *a, double *b) {
+	Four v[N], g[N], xhat[N];
+	for (int u = 0; u < N; u++) v[u] = four(x, w.at + u * w.stride);
+	for (int u = 0; u < N; u++) g[u] = four(gy, w.at + u * w.stride);
+	for (int u = 0; u < N; u++)
+		for (int e = 0; e < 4; e++) xhat[u].of[e] = (v[u].of[e] - m[e / 2].of[e % 2 * 2]) * m[e / 2].of[e % 2 * 2 + 1];
+	gates.through<N>(xhat, g);
+	for (int u = 0; u < N; u++)
+		for (int e = 0; e < 4; e++) {
+			double one = g[u].of[e], mean = m[e / 2].of[e % 2 * 2], rstd = m[e / 2].of[e % 2 * 2 + 1];
+			a[e] += one;
+			b[e] += one * (v[u].of[e] - mean) * rstd;
+		}
+}
+
+// gather_gated sums gy and gy*xhat, where gy comes through a gate.
+KERNEL gather_gated(Span s, Gate gate, const float *x, const float *moments, const float *gy, double *parts) {
+	SHARED(double, room);
+	Walk w = sweep(s);
+	double a[4] = {}, b[4] = {};
+	if (w.c < s.channels) {
+		Four m[2] = {four(moments, 2 * w.row), four(moments, 2 * w.row + 4)};
+		Gates gates(gate, w.c);
+		for (; more<2>(w); pass<2>(w)) sum_gated<2>(w, x, gy, m, gates, a, b);
+		for (; more<1>(w); pass<1>(w)) sum_gated<1>(w, x, gy, m, gates, a, b);
+	}
+	deliver_sums(s, a, b, room, parts);
 }
 
 enum { MOMENTS, SUMS, FIRST };
@@ -185,17 +249,30 @@ KERNEL norm_grad(int n, Divisor channels, Divisor item, int pixels, const float 
 
 // Slopes are, of four channels, mean and rstd, the means of gy and of gy*xhat, and
 // what the gradient is multiplied by.
-struct Slopes { Four mean, rstd, g, gx, by; };
+struct Slopes {
+	Four mean, rstd, g, gx, by;
+	__device__ __forceinline__ Slopes(const Walk &w, int pixels, const float *moments, const float *sums, const float *gamma) {
+		for (int e = 0; e < 4; e++) {
+			int row = 2 * (w.row + e);
+			mean.of[e] = moments[row];
+			rstd.of[e] = moments[row + 1];
+			g.of[e] = sums[row] / pixels;
+			gx.of[e] = sums[row + 1] / pixels;
+			by.of[e] = gamma ? rstd.of[e] * gamma[w.c + e] : rstd.of[e];
+		}
+	}
+};
 
-template <int N> __device__ __forceinline__ void norm_grad_some(const Walk &w, const Slopes &s, const float *x, const float *gy, float *out) {
+// norm_grad_some does n lines, through gates where there are some.
+template <int N> __device__ __forceinline__ void norm_grad_some(const Walk &w, const Slopes &s, const Gates *gates, const float *x, const float *gy, float *out) {
 	Four v[N], g[N];
 	for (int u = 0; u < N; u++) v[u] = four(x, w.at + u * w.stride);
 	for (int u = 0; u < N; u++) g[u] = four(gy, w.at + u * w.stride);
+	for (int u = 0; u < N; u++)
+		for (int e = 0; e < 4; e++) v[u].of[e] = (v[u].of[e] - s.mean.of[e]) * s.rstd.of[e];
+	if (gates) gates->through<N>(v, g);
 	for (int u = 0; u < N; u++) {
-		for (int e = 0; e < 4; e++) {
-			float xhat = (v[u].of[e] - s.mean.of[e]) * s.rstd.of[e];
-			v[u].of[e] = (g[u].of[e] - s.g.of[e] - xhat * s.gx.of[e]) * s.by.of[e];
-		}
+		for (int e = 0; e < 4; e++) v[u].of[e] = (g[u].of[e] - s.g.of[e] - v[u].of[e] * s.gx.of[e]) * s.by.of[e];
 		put(out, w.at + u * w.stride, v[u]);
 	}
 }
@@ -204,17 +281,19 @@ template <int N> __device__ __forceinline__ void norm_grad_some(const Walk &w, c
 KERNEL norm_grad_lines(Span span, int pixels, const float *x, const float *moments, const float *gy, const float *sums, const float *gamma, float *out) {
 	Walk w = walk(span);
 	if (w.c >= span.channels) return;
-	Slopes s;
-	for (int e = 0; e < 4; e++) {
-		int row = 2 * (w.row + e);
-		s.mean.of[e] = moments[row];
-		s.rstd.of[e] = moments[row + 1];
-		s.g.of[e] = sums[row] / pixels;
-		s.gx.of[e] = sums[row + 1] / pixels;
-		s.by.of[e] = gamma ? s.rstd.of[e] * gamma[w.c + e] : s.rstd.of[e];
-	}
-	for (; more<FEW>(w); pass<FEW>(w)) norm_grad_some<FEW>(w, s, x, gy, out);
-	for (; more<1>(w); pass<1>(w)) norm_grad_some<1>(w, s, x, gy, out);
+	Slopes s(w, pixels, moments, sums, gamma);
+	for (; more<FEW>(w); pass<FEW>(w)) norm_grad_some<FEW>(w, s, nullptr, x, gy, out);
+	for (; more<1>(w); pass<1>(w)) norm_grad_some<1>(w, s, nullptr, x, gy, out);
+}
+
+// norm_grad_gated does so where gy comes through a gate.
+KERNEL norm_grad_gated(Span span, Gate gate, int pixels, const float *x, const float *moments, const float *gy, const float *sums, float *out) {
+	Walk w = walk(span);
+	if (w.c >= span.channels) return;
+	Slopes s(w, pixels, moments, sums, gate.gamma);
+	Gates gates(gate, w.c);
+	for (; more<2>(w); pass<2>(w)) norm_grad_some<2>(w, s, &gates, x, gy, out);
+	for (; more<1>(w); pass<1>(w)) norm_grad_some<1>(w, s, &gates, x, gy, out);
 }
 
 KERNEL stored_moments(int n, float eps, const float *mean, const float *variance, float *out) {
