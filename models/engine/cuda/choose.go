@@ -171,7 +171,7 @@ func (c *compiler) planned(v convolution, p *plan, at [idOut + 1]slot) []step {
 			}
 			n := shape[0] * shape[1] * shape[2] * shape[3]
 			half := c.temp(2 * n)
-			steps = append(steps, flat("halve", n, intArg(n), slotArg(at[id]), slotArg(half)))
+			steps = append(steps, halving(n, slotArg(at[id]), slotArg(half)))
 			at[id] = half
 		}
 	}

@@ -157,6 +157,7 @@ func (c *compiler) compile() error {
 	c.store()
 	c.fuseWarps()
 	c.fuseAdam()
+	c.fuseGates()
 	for k, i := range c.p.Code {
 		if c.done[k] {
 			continue

@@ -48,7 +48,7 @@ func (c *compiler) halved(s slot) (at slot, constant bool) {
 		return none, false
 	}
 	n := c.slots[s].bytes / 4
-	return c.form(s, "bf16", 2*n, func(from, to arg) step { return flat("halve", n, intArg(n), from, to) })
+	return c.form(s, "bf16", 2*n, func(from, to arg) step { return halving(n, from, to) })
 }
 
 // load brings the constants that steps read to the card: as they are, and in the

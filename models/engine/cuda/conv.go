@@ -99,7 +99,7 @@ func (c *compiler) rounding(t tile, g geometry, picture, w slot) (geometry, slot
 		}
 		n, from := c.slots[*at].bytes/4, *at
 		*at, *half = c.temp(2*n), true
-		s = append(s, flat("halve", n, intArg(n), slotArg(from), slotArg(*at)))
+		s = append(s, halving(n, slotArg(from), slotArg(*at)))
 	}
 	round(&picture, &g.half)
 	round(&w, &g.halfFilters)

@@ -189,14 +189,15 @@ var warped = enginetest.Case{
 }
 
 // TestFewLaunches: what belongs together is one launch: Adam over every
-// parameter, and a warp and the blend that alone reads it.
+// parameter, a warp and the blend that alone reads it, and the gradient of a
+// normalisation and of the ReLU behind it.
 func TestFewLaunches(t *testing.T) {
 	d := open(t)
 	p, err := step()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := launches(t, d, p); n["adam"] != 1 || n["adam_p"] != 0 || n["warp"] != 1 || n["blend"] != 1 {
+	if n := launches(t, d, p); n["adam"] != 1 || n["adam_p"] != 0 || n["norm_grad_gated"] != 1 || n["warp"] != 1 || n["blend"] != 1 {
 		t.Errorf("launches of a step: %v", n)
 	}
 	if p, err = enginetest.Build(warped, false); err != nil {

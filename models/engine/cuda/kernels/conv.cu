@@ -183,8 +183,3 @@ KERNEL fold(int n, int h, int w, int c, int pad, const float *in, float *out) {
 		out[i] = (float)sum;
 	}
 }
-
-// halve rounds to bfloat16.
-KERNEL halve(int n, const float *in, unsigned short *out) {
-	EACH(i, n) out[i] = to_bf16(in[i]);
-}

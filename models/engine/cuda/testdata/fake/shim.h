@@ -51,6 +51,13 @@ template <bool BF16> inline void mma(float *d, const unsigned *a, const unsigned
 // To the nearest of 10 bits, halves away from 0.
 static inline unsigned to_tf32(unsigned x) { return (x & 0x7fffffff) > 0x7f800000 ? 0x7fffffff : (x + 0x1000) & 0xffffe000; }
 
+// To the nearest of 7 bits, halves to even, the first to the lower half.
+static inline unsigned one_bf16(float x) {
+	unsigned u = __float_as_uint(x), rest = u & 0xffff, kept = u >> 16;
+	return x != x ? 0x7fff : kept + (rest > 0x8000 || (rest == 0x8000 && kept % 2));
+}
+static inline unsigned two_bf16(float low, float high) { return one_bf16(low) | one_bf16(high) << 16; }
+
 #include "hopper.h"
 
 // An entry calls a kernel with the arguments that a launch points at.
