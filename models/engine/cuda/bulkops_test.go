@@ -108,7 +108,7 @@ func TestBulkOperators(t *testing.T) {
 				}
 				t.Run(name+" "+c.Name, func(t *testing.T) {
 					force(t, name)
-					constant := (i+j)%2 == 0 // the filters
+					constant := (i+j)%2 == 0                           // the filters
 					t.Setenv("FAKE_CUDA_ORDER", fmt.Sprint((i+j)/2%2)) // whether the fake copies late or at once
 					kernels := strings.Join(serving(t, d, c, constant, k.precision), " ")
 					if !strings.Contains(kernels, "_"+strings.TrimSuffix(name, "_columns")) {
