@@ -141,7 +141,6 @@ func (d *Device) kernel(name string, shared int) (uint64, error) {
 		return 0, fmt.Errorf("kernel %s: %w", name, err)
 	}
 	if shared > usualShared {
-		const maxDynamicShared = 8
 		if err := d.api.call("cuFuncSetAttribute", f, maxDynamicShared, uint64(shared)); err != nil {
 			return 0, fmt.Errorf("%d bytes of shared memory for kernel %s: %w", shared, name, err)
 		}

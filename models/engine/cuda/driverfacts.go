@@ -6,6 +6,8 @@ const (
 
 	multiprocessors, capabilityMajor, capabilityMinor = 16, 75, 76 // CUdevice_attribute: what is asked of a card
 
+	maxDynamicShared = 8 // CUfunction_attribute
+
 	nonBlocking = 1 // CUstream_flags: waits for nothing that other streams do
 	noTiming    = 2 // CUevent_flags
 	threadLocal = 1 // CUstreamCaptureMode: other threads may allocate meanwhile

@@ -9,8 +9,8 @@ import (
 )
 
 // arguments is how many arguments each function takes, written down by hand from the reference
-// of the driver interface and of NVRTC 12, those of cuDNN and cuBLASLt as cudarc binds them. A part of the driver's is held
-// against a header (TestDriverHeader); for the rest none is at hand.
+// of the driver interface and of NVRTC 12, those of cuDNN and cuBLASLt as cudarc binds them. All but cuDNN's are held against
+// the toolkit's headers where they are (TestToolkitHeaders), a part of the driver's against a free one (TestDriverHeader).
 var arguments = map[string]int{
 	"cuInit": 1, "cuDriverGetVersion": 1, "cuGetErrorName": 2, "cuDeviceGetCount": 1, "cuDeviceGet": 2, "cuDeviceGetName": 3,
 	"cuDeviceGetAttribute": 3, "cuDeviceTotalMem_v2": 2, "cuDevicePrimaryCtxRetain": 2, "cuDevicePrimaryCtxRelease_v2": 1, "cuCtxSetCurrent": 1,
@@ -20,7 +20,7 @@ var arguments = map[string]int{
 	"cuEventCreate": 2, "cuEventDestroy_v2": 1, "cuEventRecord": 2, "cuEventSynchronize": 1, "cuEventElapsedTime": 3,
 	"cuModuleLoadData": 2, "cuModuleUnload": 1, "cuModuleGetFunction": 3, "cuFuncSetAttribute": 3, "cuLaunchKernel": 11,
 	"cuStreamBeginCapture_v2": 2, "cuStreamEndCapture": 2, "cuGraphInstantiateWithFlags": 3, "cuGraphLaunch": 2,
-	"cuGraphDestroy": 1, "cuGraphExecDestroy": 1,
+	"cuGraphDestroy": 1, "cuGraphExecDestroy": 1, "cuTensorMapEncodeTiled": 12,
 	"cudnnGetVersion": 0, "cudnnCreate": 1, "cudnnDestroy": 1, "cudnnSetStream": 2, "cudnnBackendCreateDescriptor": 2, "cudnnBackendDestroyDescriptor": 1,
 	"cudnnBackendSetAttribute": 5, "cudnnBackendGetAttribute": 6, "cudnnBackendFinalize": 1, "cudnnBackendExecute": 3,
 	"cublasLtGetVersion": 0, "cublasLtCreate": 1, "cublasLtDestroy": 1, "cublasLtMatmulDescCreate": 3, "cublasLtMatmulDescDestroy": 1,
