@@ -113,15 +113,22 @@ func dlopen(path string) unsafe.Pointer {
 
 func (a *api) lookUp(h unsafe.Pointer, l library, path string) error {
 	for _, s := range symbols[l.name] {
-		c := C.CString(s.name)
-		f := C.dlsym(h, c)
-		C.free(unsafe.Pointer(c))
-		if f == nil {
+		if !a.find(h, s.name) {
 			return fmt.Errorf("%s lacks %s, which it has from %s %d.%d on; %s: %w", path, s.name, l.versions(), s.since/1000, s.since%1000/10, l.fix, engine.ErrUnsupported)
 		}
-		a.fn[s.name] = f
 	}
 	return nil
+}
+
+// find looks one function up.
+func (a *api) find(h unsafe.Pointer, name string) bool {
+	c := C.CString(name)
+	defer C.free(unsafe.Pointer(c))
+	f := C.dlsym(h, c)
+	if f != nil {
+		a.fn[name] = f
+	}
+	return f != nil
 }
 
 func (a *api) close() {

@@ -47,7 +47,7 @@ func toolkitProgram(t *testing.T, name string) string {
 }
 
 // genuine opens a real library, which V2V_CUDA_PATH, where the fakes are, does not
-// name.
+// name. It is closed behind the test, for others look for none.
 func genuine(t *testing.T, l library, debian string) *api {
 	t.Helper()
 	a := &api{fn: map[string]unsafe.Pointer{}}
@@ -58,6 +58,7 @@ func genuine(t *testing.T, l library, debian string) *api {
 				t.Fatal(err)
 			}
 			if found {
+				t.Cleanup(a.close)
 				return a
 			}
 		}

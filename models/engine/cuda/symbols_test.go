@@ -9,8 +9,8 @@ import (
 )
 
 // arguments is how many arguments each function takes, written down by hand from the reference
-// of the driver interface and of NVRTC 12, those of cuDNN and cuBLASLt as cudarc binds them. A part of the driver's is held
-// against a header (TestDriverHeader); for the rest none is at hand.
+// of the driver interface and of NVRTC 12, those of cuDNN and cuBLASLt as cudarc binds them. All but cuDNN's are held against
+// the toolkit's headers where they are (TestToolkitHeaders), a part of the driver's against a free one (TestDriverHeader).
 var arguments = map[string]int{
 	"cuInit": 1, "cuDriverGetVersion": 1, "cuGetErrorName": 2, "cuDeviceGetCount": 1, "cuDeviceGet": 2, "cuDeviceGetName": 3,
 	"cuDeviceGetAttribute": 3, "cuDeviceTotalMem_v2": 2, "cuDevicePrimaryCtxRetain": 2, "cuDevicePrimaryCtxRelease_v2": 1, "cuCtxSetCurrent": 1,
