@@ -108,6 +108,16 @@ func Force(name string) {
 	}
 }
 
+// ForceHopper has Hopper's kernels serve every convolution that they fit.
+func ForceHopper() {
+	tiling = func(fitting []tile) tile {
+		if i := slices.IndexFunc(fitting, tile.bulk); i >= 0 {
+			return fitting[i]
+		}
+		return fitting[0]
+	}
+}
+
 // Alone has a device do without cuDNN and cuBLASLt.
 func Alone(d engine.Device) error {
 	x := d.(*Device)

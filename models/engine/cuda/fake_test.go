@@ -92,10 +92,12 @@ const fakeCapability = 90
 func unitsOnHost() string {
 	var b strings.Builder
 	b.WriteString("struct Unit { unsigned long long hash; const char *arch, *names; };\nextern const Unit units[];\nconst Unit units[] = {\n")
-	for _, u := range cuda.Units(fakeCapability) {
-		h := fnv.New64a()
-		h.Write([]byte(u.Text))
-		fmt.Fprintf(&b, "{%dull, %q, %q},\n", h.Sum64(), u.Arch, "\n"+strings.Join(u.Kernels, "\n")+"\n")
+	for _, capability := range []int{80, fakeCapability, 100} { // faults have cards be others
+		for _, u := range cuda.Units(capability) {
+			h := fnv.New64a()
+			h.Write([]byte(u.Text))
+			fmt.Fprintf(&b, "{%dull, %q, %q},\n", h.Sum64(), u.Arch, "\n"+strings.Join(u.Kernels, "\n")+"\n")
+		}
 	}
 	b.WriteString("{0, 0, 0}};\n")
 	return b.String()

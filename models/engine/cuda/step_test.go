@@ -86,7 +86,11 @@ func step() (*engine.Program, error) {
 // train runs the step a few times and returns what the network drew, the loss
 // and every variable.
 func train(d engine.Device, p *engine.Program) (result map[string][]float32, err error) {
-	e, err := d.Compile(p, engine.Options{})
+	return trainIn(d, p, engine.Float32)
+}
+
+func trainIn(d engine.Device, p *engine.Program, precision engine.Precision) (result map[string][]float32, err error) {
+	e, err := d.Compile(p, engine.Options{Precision: precision})
 	if err != nil {
 		return nil, err
 	}

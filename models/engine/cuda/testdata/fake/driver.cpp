@@ -60,7 +60,8 @@ static int perform(Action &a) {
 		now += cost(a.launch.entry->name);
 		std::vector<void *> p;
 		for (auto &x : a.launch.arguments) p.push_back(x.data());
-		run_grid(a.launch.entry->call, a.launch.grid, a.launch.block, a.launch.shared, for_hopper(a.launch.entry) ? 1024 : 128, p.data());
+		const char *idle = getenv("FAKE_CUDA_IDLE"); // kernels with this in their name do nothing
+		if (!idle || !*idle || !strstr(a.launch.entry->name, idle)) run_grid(a.launch.entry->call, a.launch.grid, a.launch.block, a.launch.shared, for_hopper(a.launch.entry) ? 1024 : 128, p.data());
 	}
 	}
 	if (a.kind == 3) {
