@@ -88,6 +88,30 @@ func some(of func(enginetest.Case) bool) (cases []enginetest.Case) {
 	return cases
 }
 
+// TestBulkOperatorsApart: where the driver refuses windows, taps are read one by one.
+func TestBulkOperatorsApart(t *testing.T) {
+	needFake(t)
+	t.Setenv("FAKE_CUDA", "overlap=1")
+	d := alone(t)
+	for _, k := range bulkKinds {
+		for _, c := range k.cases()[3:5] { // of 9 and 15 channels
+			force(t, k.plain)
+			want, err := enginetest.Execute(d, c, false, k.precision)
+			if err != nil {
+				t.Fatal(err)
+			}
+			force(t, cuda.Tiles(k.kind)[1])
+			got, err := enginetest.Execute(d, c, false, k.precision)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := enginetest.Difference(got, want); !(diff <= 1e-5) {
+				t.Errorf("%s: relative difference %g", c.Name, diff)
+			}
+		}
+	}
+}
+
 // TestBulkOperators: Hopper's kernels make what the others make, but for the order
 // of sums; tiles take turns over enginetest's cases, and each other case is met by
 // all that fit it.

@@ -46,6 +46,18 @@ func (m *tensorMap) encode(d *Device, address uint64) ([]byte, error) {
 	return c.read(at, 128), nil
 }
 
+// overlaps says whether the driver describes windows, tensors in which columns share
+// numbers: its reference neither forbids them nor says that they may be.
+func (d *Device) overlaps() bool {
+	if d.windows == nil {
+		windows := tensorMap{half: true, dims: []int{24, 8, 3, 8, 1}, steps: []int{1, 8, 80, 80, 800}, box: []int{64, 8, 1, 8, 1}, stride: []int{1, 1, 1, 1, 1}}
+		_, err := windows.encode(d, 1<<20)
+		fine := err == nil
+		d.windows = &fine
+	}
+	return *d.windows
+}
+
 // bulk is a convolution by Hopper's kernels: forward, or what it scatters where
 // back. It reads in and w and writes out (g.y, or g.x where back).
 type bulk struct {
@@ -129,7 +141,7 @@ func (b bulk) steps(c *compiler, t tile) []step {
 		return b.byColumns(c, t)
 	}
 	// Few channels: the taps of a row lie together in a picture with borders.
-	window := i < t.depth && g.kw > 1
+	window := i < t.depth && g.kw > 1 && c.d.overlaps()
 	f := c.frame(t, g, b.in, g.x, g.pad > 0 && (g.reflect || window), window)
 	w, s := c.arranged(t, "forward", b.w, [4]int{g.y[1], g.kh, g.kw, i}, [4]int{taps * i, g.kw * i, i, 1})
 	work := bulkWork{t: t, n: g.y[0], h: g.y[2], w: g.y[3], o: g.y[1], kh: g.kh, kw: g.kw, phase: 1, step: g.stride, sign: 1, pad: g.pad - f.pad}
