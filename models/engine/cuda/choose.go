@@ -3,7 +3,6 @@
 package cuda
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -60,6 +59,15 @@ type ownWays struct {
 	unit               bool // rounded first, its numbers could be copied by 16 bytes
 	rows, cols, layers int
 	steps              func(tile) []step
+	hopper             hopperWays
+	out                slot
+}
+
+// hopperWays is a convolution by kernels for Hopper: the tiles that are worth trying, and
+// its steps in one.
+type hopperWays interface {
+	fitting(c *compiler) []tile
+	steps(c *compiler, t tile) []step
 }
 
 // tiling takes the place of the clock by which a tile is chosen where it is set,
@@ -75,7 +83,18 @@ func (o ownWays) fitting(c *compiler) []tile {
 		copied := fitting(kindHalf, o.rows, o.cols, o.layers, units)
 		fit = append(fit[:mostTiles/2:mostTiles/2], copied[:mostTiles/2]...)
 	}
-	return fit
+	if c.own || c.d.capability != hopper {
+		return fit
+	}
+	return append(fit, o.hopper.fitting(c)...)
+}
+
+// in is the steps in a tile.
+func (o ownWays) in(c *compiler, t tile) []step {
+	if t.bulk() {
+		return o.hopper.steps(c, t)
+	}
+	return o.steps(t)
 }
 
 // convolve adds the steps of a convolution: own kernels in the tile, or a plan of
@@ -87,14 +106,16 @@ func (c *compiler) convolve(own ownWays, g geometry, kind int, b slot, steps []e
 		fit = []tile{tiling(fit)}
 	}
 	v := convolutionOf(kind, g, nil)
-	v.bias, v.reflect = b != none, g.reflect && g.pad > 0
+	v.bias = b != none
+	if g.reflect && g.pad > 0 {
+		v.frame, v.pad, v.x = g.pad, 0, []int{g.x[0], g.x[1], g.x[2] + 2*g.pad, g.x[3] + 2*g.pad}
+	}
 	libraries := false
-	if (c.d.dnn != 0 || c.d.lt != 0) && !c.own && !v.reflect && at[idOut] != none {
+	if (c.d.dnn != 0 || c.d.lt != 0) && !c.own && at[idOut] != none {
 		v.post, at[idAdd], libraries = c.posts(steps)
 		at[idBias], v.half = b, c.slots[at[idOut]].half
 		if c.o.Precision == engine.BFloat16 {
 			v.typ = dnnBFloat16
-			c.halve(at[idX], at[idW], at[idY])
 		}
 	}
 	chosen := choice{tile: fit[0]}
@@ -114,7 +135,7 @@ func (c *compiler) convolve(own ownWays, g geometry, kind int, b slot, steps []e
 		return nil
 	}
 	c.copies = c.copies || chosen.tile.kind != own.kind
-	for _, s := range own.steps(chosen.tile) {
+	for _, s := range own.in(c, chosen.tile) {
 		c.add(s)
 	}
 	return nil
@@ -128,19 +149,29 @@ func convolutionOf(kind int, g geometry, post []pointwise) convolution {
 // where the plan reads that; constants have been when the program runs.
 func (c *compiler) planned(v convolution, p *plan, at [idOut + 1]slot) []step {
 	var steps []step
+	if v.frame > 0 {
+		x, half := v.x, v.typ == dnnBFloat16
+		n, as, from := x[0]*x[1]*x[2]*x[3], asFloat, at[idX]
+		at[idX] = c.slot(slotInfo{bytes: 4 * n, value: -1})
+		if half {
+			as, c.slots[at[idX]] = asBFloat16, slotInfo{bytes: 2 * n, value: -1, half: true}
+		}
+		steps = append(steps, flat("frame", n, intArg(x[0]), intArg(x[2]-2*v.frame), intArg(x[3]-2*v.frame), intArg(x[1]), intArg(x[1]), intArg(v.frame), intArg(0), intArg(0), intArg(1),
+			boolArg(c.slots[from].half), intArg(as), slotArg(from), slotArg(at[idX])))
+	}
 	if v.typ == dnnBFloat16 {
 		for i, shape := range [][]int{v.x, v.w, v.y} {
 			id := idX + i
 			if at[id] == none || c.slots[at[id]].half {
 				continue
 			}
-			if half, constant := c.halves[at[id]]; constant {
+			if half, constant := c.halved(at[id]); constant {
 				at[id] = half
 				continue
 			}
 			n := shape[0] * shape[1] * shape[2] * shape[3]
 			half := c.temp(2 * n)
-			steps = append(steps, flat("halve", n, intArg(n), slotArg(at[id]), slotArg(half)))
+			steps = append(steps, halving(n, slotArg(at[id]), slotArg(half)))
 			at[id] = half
 		}
 	}
@@ -178,7 +209,8 @@ func (c *compiler) choose(key string, own ownWays, fit []tile, v convolution, li
 			}
 		}
 	}
-	m := measuring{c: c, own: own, fit: fit, v: v, at: at, best: choice{tile: fit[0]}, place: ownPlace - slices.Index(tiles, fit[0]), least: float32(math.Inf(1)), lasting: true}
+	m := measuring{c: c, own: own, fit: fit, v: v, at: at, best: choice{tile: fit[0]}, place: ownPlace - slices.Index(everyTile, fit[0]), least: float32(math.Inf(1)), lasting: true}
+	defer m.close()
 	err := m.measure(libraries)
 	if small := (*memoryError)(nil); errors.As(err, &small) {
 		return choice{tile: fit[0]}, nil // the rule decides where there is no room to measure
@@ -193,7 +225,7 @@ func (c *compiler) choose(key string, own ownWays, fit []tile, v convolution, li
 func (c *compiler) recall(place int, fit []tile, v convolution, libraries bool) (choice, bool) {
 	if place <= ownPlace {
 		for _, t := range fit {
-			if slices.Index(tiles, t) == ownPlace-place {
+			if slices.Index(everyTile, t) == ownPlace-place {
 				return choice{tile: t}, true
 			}
 		}
@@ -216,85 +248,6 @@ func (c *compiler) recall(place int, fit []tile, v convolution, libraries bool) 
 	return choice{plan: found}, err == nil && found != nil
 }
 
-// measuring finds the quickest way so far. It is lasting where no way lost for want
-// of memory or by an error, which another run may not meet.
-type measuring struct {
-	c       *compiler
-	own     ownWays
-	fit     []tile
-	v       convolution
-	at      [idOut + 1]slot
-	best    choice
-	place   int
-	least   float32
-	lasting bool
-}
-
-// measure times own kernels, where there is something to compare, and each plan
-// that fits an eighth of the card's free memory. A plan that fails is no way.
-func (m *measuring) measure(libraries bool) error {
-	timed := len(m.fit) > 1
-	if timed {
-		if err := m.tiles(); err != nil {
-			return err
-		}
-	}
-	if !libraries {
-		return nil
-	}
-	c := m.c
-	free, _, err := c.d.room()
-	if err != nil {
-		return err
-	}
-	whole, err := c.d.ways(m.v, c.o.Precision, func(i int, p *plan) (bool, error) {
-		if !timed {
-			timed = true
-			if err := m.tiles(); err != nil {
-				return false, err
-			}
-		}
-		if p.workspace < 0 || uint64(p.workspace) > free/8 {
-			m.lasting = false
-			return false, nil
-		}
-		slots := len(c.slots)
-		ms, err := c.time(c.planned(m.v, p, m.at))
-		c.slots = c.slots[:slots]
-		if err != nil || ms >= m.least {
-			m.lasting = m.lasting && err == nil
-			return false, nil
-		}
-		m.least, m.best, m.place = ms, choice{plan: p}, i
-		return true, nil
-	})
-	m.lasting = whole && m.lasting || m.best.plan != nil
-	return err
-}
-
-// tiles times own kernels in each tile that fits. One that fails is no way; where
-// all do, that is an error.
-func (m *measuring) tiles() (failed error) {
-	if err := m.c.d.ready(m.kernels()...); err != nil {
-		return err
-	}
-	for _, t := range m.fit {
-		slots := len(m.c.slots)
-		ms, err := m.c.time(m.own.steps(t))
-		m.c.slots = m.c.slots[:slots]
-		if err != nil {
-			m.lasting = false
-			failed = cmp.Or(failed, err)
-		} else if ms < m.least {
-			m.least, m.best, m.place = ms, choice{tile: t}, ownPlace-slices.Index(tiles, t)
-		}
-	}
-	if m.least < float32(math.Inf(1)) {
-		return nil
-	}
-	return failed
-}
-
 // ways asks one library after the other, and says whether each took the
 // convolution; another run may find that one does.
 func (d *Device) ways(v convolution, precision engine.Precision, each func(place int, p *plan) (keep bool, err error)) (whole bool, err error) {
@@ -307,52 +260,6 @@ func (d *Device) ways(v convolution, precision engine.Precision, each func(place
 		whole = whole && err == nil
 	}
 	return whole, nil
-}
-
-// time runs steps as a captured graph in memory of their own and returns the
-// milliseconds of one run; the first is not counted.
-func (c *compiler) time(steps []step) (ms float32, err error) {
-	const runs = 5
-	at, total := make([]uint64, len(c.slots)), 0
-	seen := map[slot]bool{}
-	for i := range steps {
-		for _, s := range steps[i].uses() {
-			if !seen[s] {
-				seen[s] = true
-				at[s] = uint64(total)
-				total += ceil(max(c.slots[s].bytes, 16), 256) * 256
-			}
-		}
-	}
-	mem, err := c.d.alloc("measuring a convolution", total)
-	if err != nil {
-		return 0, err
-	}
-	defer c.d.free(mem)
-	for s := range seen {
-		at[s] += mem.at
-	}
-	run := func() error {
-		for i := range steps {
-			if err := c.d.launch(&steps[i], at); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	call := c.d.api.call
-	if err := call("cuMemsetD8Async", mem.at, 0, uint64(total), c.d.stream); err != nil {
-		return 0, err
-	}
-	if err := run(); err != nil {
-		return 0, err
-	}
-	graph, err := c.d.captured(run)
-	if err != nil {
-		return 0, err
-	}
-	defer call("cuGraphExecDestroy", graph)
-	return c.d.clock(runs, func() error { return call("cuGraphLaunch", graph, c.d.stream) })
 }
 
 // clock is the milliseconds that f's work takes on the card.

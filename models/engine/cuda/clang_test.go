@@ -54,7 +54,7 @@ func TestClang(t *testing.T) {
 		}
 	}
 	for _, instruction := range []string{"cp.async.cg.shared.global", "cp.async.ca.shared.global", "cp.async.commit_group", "cp.async.wait_group 0;", "cp.async.wait_group 1;",
-		"ldmatrix.sync.aligned.m8n8.x4.shared.b16", "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16", "cvt.rna.tf32.f32", "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32", "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32"} {
+		"ldmatrix.sync.aligned.m8n8.x4.shared.b16", "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16", "cvt.rna.tf32.f32", "cvt.rn.bf16x2.f32", "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32", "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32"} {
 		if !strings.Contains(string(text), instruction) {
 			t.Errorf("no %s in the PTX", instruction)
 		}

@@ -51,8 +51,8 @@ type compiler struct {
 	copies bool // an own kernel reads a rounded copy
 	name   string
 
-	constants map[slot]int  // which value each is; loaded when the steps are known
-	halves    map[slot]slot // where constants lie rounded to bfloat16
+	constants map[slot]int // which value each is; loaded when the steps are known
+	forms     map[slot][]form
 }
 
 // Compile implements engine.Device.
@@ -78,7 +78,7 @@ func (d *Device) Compile(p *engine.Program, o engine.Options) (engine.Executable
 }
 
 func (d *Device) newCompiler(p *engine.Program, o engine.Options) *compiler {
-	return &compiler{d: d, p: p, o: o, done: map[int]bool{}, constants: map[slot]int{}, halves: map[slot]slot{}}
+	return &compiler{d: d, p: p, o: o, done: map[int]bool{}, constants: map[slot]int{}, forms: map[slot][]form{}}
 }
 
 // build compiles and links.
@@ -157,6 +157,7 @@ func (c *compiler) compile() error {
 	c.store()
 	c.fuseWarps()
 	c.fuseAdam()
+	c.fuseGates()
 	for k, i := range c.p.Code {
 		if c.done[k] {
 			continue

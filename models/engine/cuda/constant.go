@@ -17,9 +17,42 @@ type sharedConstant struct {
 	users int
 }
 
-// load brings the constants that steps read to the card: as they are, and
-// rounded to bfloat16, once, where a library reads them so. What is read rounded
-// alone is not kept in float32.
+// form is how a constant lies on the card beside float32: by a launch that is made
+// of addresses when they are known.
+type form struct {
+	name  string
+	bytes int
+	slot  slot
+	make  func(from, to arg) step
+}
+
+// form gives a slot that is a constant a place for a form of it, made once when the
+// program is compiled; other slots have none.
+func (c *compiler) form(s slot, name string, bytes int, launch func(from, to arg) step) (at slot, constant bool) {
+	if _, constant = c.constants[s]; !constant {
+		return none, false
+	}
+	for _, f := range c.forms[s] {
+		if f.name == name {
+			return f.slot, true
+		}
+	}
+	at = c.temp(bytes)
+	c.forms[s] = append(c.forms[s], form{name, bytes, at, launch})
+	return at, true
+}
+
+// halved is where a constant lies rounded to bfloat16.
+func (c *compiler) halved(s slot) (at slot, constant bool) {
+	if s == none {
+		return none, false
+	}
+	n := c.slots[s].bytes / 4
+	return c.form(s, "bf16", 2*n, func(from, to arg) step { return halving(n, from, to) })
+}
+
+// load brings the constants that steps read to the card: as they are, and in the
+// forms that are read, once. What is read in such alone is not kept in float32.
 func (c *compiler) load() error {
 	used := c.used()
 	for i := range c.slots {
@@ -27,19 +60,24 @@ func (c *compiler) load() error {
 		if !is {
 			continue
 		}
-		half, rounded := c.halves[slot(i)]
-		if rounded = rounded && used[half]; rounded {
-			if c.slots[half].constant = c.shared(v, "bf16", 2); c.slots[half].constant != nil {
-				rounded = false
+		var missing []form
+		for _, f := range c.forms[slot(i)] {
+			if !used[f.slot] {
+				continue
+			}
+			if c.slots[f.slot].constant = c.shared(v, f.name, f.bytes); c.slots[f.slot].constant == nil {
+				missing = append(missing, f)
 			}
 		}
-		if !used[i] && !rounded {
+		if !used[i] && len(missing) == 0 {
 			continue
 		}
 		w, err := c.whole(v)
 		c.slots[i].constant = w
-		if err == nil && rounded {
-			c.slots[half].constant, err = c.rounded(v, w)
+		for _, f := range missing {
+			if err == nil {
+				c.slots[f.slot].constant, err = c.formed(v, f, w)
+			}
 		}
 		if !used[i] {
 			c.d.release(c.slots[i : i+1])
@@ -50,16 +88,6 @@ func (c *compiler) load() error {
 		}
 	}
 	return nil
-}
-
-// halve gives those slots that are constants a place for their rounded copy.
-func (c *compiler) halve(slots ...slot) {
-	for _, s := range slots {
-		_, constant := c.constants[s]
-		if _, known := c.halves[s]; constant && !known {
-			c.halves[s] = c.temp(c.slots[s].bytes / 2)
-		}
-	}
 }
 
 // used says which slots steps read or write.
@@ -86,11 +114,10 @@ func (c *compiler) key(v int, form string) string {
 	return c.o.Source + "\x00" + form + "\x00" + c.p.Values[v].Name
 }
 
-// shared finds a constant that another executable of the source has loaded, of
-// so many bytes a number, or nil.
+// shared finds a constant that another executable of the source has loaded, or nil.
 func (c *compiler) shared(v int, form string, bytes int) *sharedConstant {
 	w := c.d.shared[c.key(v, form)]
-	if w == nil || w.mem.bytes != bytes*c.size(v) {
+	if w == nil || w.mem.bytes != bytes {
 		return nil
 	}
 	w.users++
@@ -99,7 +126,7 @@ func (c *compiler) shared(v int, form string, bytes int) *sharedConstant {
 
 // keep makes room for a constant that one executable reads so far.
 func (c *compiler) keep(v int, form string, bytes int) (*sharedConstant, error) {
-	mem, err := c.d.alloc("a copy in "+form, bytes*c.size(v))
+	mem, err := c.d.alloc("a copy in "+form, bytes)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +139,7 @@ func (c *compiler) keep(v int, form string, bytes int) (*sharedConstant, error) 
 
 // whole is a constant in float32.
 func (c *compiler) whole(v int) (*sharedConstant, error) {
-	if w := c.shared(v, "f32", 4); w != nil {
+	if w := c.shared(v, "f32", 4*c.size(v)); w != nil {
 		return w, nil
 	}
 	val := c.p.Values[v]
@@ -123,20 +150,19 @@ func (c *compiler) whole(v int) (*sharedConstant, error) {
 	if err := c.o.Constants(val.Name, raw); err != nil {
 		return nil, err
 	}
-	w, err := c.keep(v, "f32", 4)
+	w, err := c.keep(v, "f32", 4*c.size(v))
 	if err != nil {
 		return nil, err
 	}
 	return w, c.d.staging.upload(c.d, w.mem, val.Shape, engine.F32, unsafe.Slice((*byte)(unsafe.Pointer(&raw[0])), 4*len(raw)))
 }
 
-// rounded is a constant in bfloat16.
-func (c *compiler) rounded(v int, from *sharedConstant) (*sharedConstant, error) {
-	w, err := c.keep(v, "bf16", 2)
+// formed is a constant in a form.
+func (c *compiler) formed(v int, f form, from *sharedConstant) (*sharedConstant, error) {
+	w, err := c.keep(v, f.name, f.bytes)
 	if err != nil {
 		return nil, err
 	}
-	n := c.size(v)
-	s := flat("halve", n, intArg(n), addressArg(from.mem.at), addressArg(w.mem.at))
+	s := f.make(addressArg(from.mem.at), addressArg(w.mem.at))
 	return w, c.d.launch(&s, nil)
 }

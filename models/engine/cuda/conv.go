@@ -66,8 +66,7 @@ func (c *compiler) filters(g *geometry, w slot) slot {
 	if c.o.Precision != engine.BFloat16 {
 		return w
 	}
-	c.halve(w)
-	if half, constant := c.halves[w]; constant {
+	if half, constant := c.halved(w); constant {
 		g.halfFilters = true
 		return half
 	}
@@ -100,7 +99,7 @@ func (c *compiler) rounding(t tile, g geometry, picture, w slot) (geometry, slot
 		}
 		n, from := c.slots[*at].bytes/4, *at
 		*at, *half = c.temp(2*n), true
-		s = append(s, flat("halve", n, intArg(n), slotArg(from), slotArg(*at)))
+		s = append(s, halving(n, slotArg(from), slotArg(*at)))
 	}
 	round(&picture, &g.half)
 	round(&w, &g.halfFilters)
@@ -120,7 +119,8 @@ func emitConv(c *compiler, i engine.Instr) error {
 	g.half = c.slots[in[0]].half
 	w, y, out := c.filters(&g, in[1]), g.y, c.def(i.Out)
 	unit := g.x[1]%8 == 0
-	own := ownWays{kernel: "conv", kind: c.numbers(g, unit), unit: unit, rows: y[0] * y[2] * y[3], cols: y[1], layers: 1}
+	own := ownWays{kernel: "conv", kind: c.numbers(g, unit), unit: unit, rows: y[0] * y[2] * y[3], cols: y[1], layers: 1, out: out}
+	own.hopper = bulk{g: g, post: post, in: in[0], w: in[1], bias: bias(in), out: out}
 	own.steps = func(t tile) []step {
 		g, x, w, s := c.rounding(t, g, in[0], w)
 		return append(s, t.step(own.kernel, own.rows, own.cols, own.layers, g.arg(), post, slotArg(x), slotArg(w), slotArg(bias(in)), slotArg(out)))
@@ -130,10 +130,11 @@ func emitConv(c *compiler, i engine.Instr) error {
 
 // back is the kernel that scatters: g.x is its output.
 func (c *compiler) back(g geometry, post arg, small, w, b, out slot) ownWays {
+	ways := bulk{g: g, back: true, post: post, in: small, w: w, bias: b, out: out}
 	w = c.filters(&g, w)
 	phase := ceil(g.x[2], g.stride) * ceil(g.x[3], g.stride) * g.x[0]
 	unit := g.x[1]%8 == 0 && g.y[1]%8 == 0
-	own := ownWays{kernel: "conv_back", kind: c.numbers(g, unit), unit: unit, rows: phase, cols: g.x[1], layers: g.stride * g.stride}
+	own := ownWays{kernel: "conv_back", kind: c.numbers(g, unit), unit: unit, rows: phase, cols: g.x[1], layers: g.stride * g.stride, out: out, hopper: ways}
 	own.steps = func(t tile) []step {
 		g, small, w, s := c.rounding(t, g, small, w)
 		return append(s, t.step(own.kernel, own.rows, own.cols, own.layers, g.arg(), post, slotArg(small), slotArg(w), slotArg(b), slotArg(out)))
@@ -175,7 +176,7 @@ func emitConvGradX(c *compiler, i engine.Instr) error {
 	// what they show.
 	g.x, g.pad = tensor.Shape{x[0], x[1], x[2] + 2*o.Pad, x[3] + 2*o.Pad}, 0
 	wide := c.temp(4 * g.x.TotalSize())
-	if err := c.convolve(c.back(g, post, in[1], in[0], none, wide), g, ofBackData, none, nil, identities(none, in[0], in[1], none)); err != nil {
+	if err := c.convolve(c.back(g, post, in[1], in[0], none, wide), g, ofBackData, none, nil, identities(none, in[0], in[1], wide)); err != nil {
 		return err
 	}
 	c.add(flat("fold", x.TotalSize(), intArg(x[0]), intArg(x[2]), intArg(x[3]), intArg(x[1]), intArg(o.Pad), slotArg(wide), slotArg(c.def(i.Out))))
@@ -205,7 +206,7 @@ func emitConvGradW(c *compiler, i engine.Instr) error {
 	if layers > 1 {
 		parts = c.temp(4 * n * layers)
 	}
-	own := ownWays{kernel: "conv_weights", kind: c.numbers(g, false), rows: y[1], cols: width, layers: layers}
+	own := ownWays{kernel: "conv_weights", kind: c.numbers(g, false), rows: y[1], cols: width, layers: layers, out: out, hopper: bulkFilters{g: g, x: in[0], y: in[1], out: out}}
 	own.steps = func(t tile) []step {
 		s := []step{t.step(own.kernel, own.rows, own.cols, own.layers, g.arg(), intArg(each), slotArg(in[0]), slotArg(in[1]), slotArg(parts))}
 		if layers > 1 {

@@ -31,6 +31,7 @@ type Device struct {
 	lt         uint64 // and of cuBLASLt
 	kept       []*plan
 	choices    map[string]choice // of convolutions
+	refused    []string          // ways to convolve that gave wrong results
 	cache      string
 	model      string // which card it is
 

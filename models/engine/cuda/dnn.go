@@ -128,7 +128,7 @@ type convolution struct {
 	post    []pointwise
 
 	halfIn, half bool // the picture that is read and the result lie as bfloat16
-	reflect      bool // borders are mirrored, which no library does
+	frame        int  // pixels of mirrored borders that the picture is copied with, as no library does
 }
 
 // stored is the type of a picture.

@@ -78,7 +78,7 @@ func served(t *testing.T, d engine.Device) (dnn, own int) {
 
 // TestDNNChoice: the quickest way serves, and own kernels wherever cuDNN fails.
 func TestDNNChoice(t *testing.T) {
-	for fault, want := range map[string]int{"": 1, "create": 0, "attribute": 0, "graph": 0, "plans": 0, "execute": 0, "workspace": 0, "slow": 0} {
+	for fault, want := range map[string]int{"": 1, "create": 0, "attribute": 0, "graph": 0, "plans": 0, "execute": 0, "workspace": 0, "slow": 0, "wrong": 0} {
 		t.Run("fault "+fault, func(t *testing.T) {
 			log := faulty(t, "")
 			withDNN(t, fault)
@@ -88,6 +88,9 @@ func TestDNNChoice(t *testing.T) {
 			}
 			if dnn, own := served(t, d); dnn != want || own != 1-want {
 				t.Errorf("cuDNN serves %d, own kernels %d, want %d and %d", dnn, own, want, 1-want)
+			}
+			if wrong := cuda.Refused(d); (len(wrong) > 0) != (fault == "wrong") {
+				t.Errorf("refused for what they made: %q", wrong)
 			}
 			if err := frame(d, small, 3); err != nil {
 				t.Error(err)
@@ -177,7 +180,7 @@ func TestDNNStep(t *testing.T) {
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if dnn < 4 || own == 0 { // mirrored borders are the own kernels'
+	if dnn < 4 || own > 0 { // mirrored borders in a copy
 		t.Errorf("cuDNN serves %d convolutions of the step, own kernels %d", dnn, own)
 	}
 	want, err := train(ref.Open(), p)

@@ -11,4 +11,10 @@ const (
 	nonBlocking = 1 // CUstream_flags: waits for nothing that other streams do
 	noTiming    = 2 // CUevent_flags
 	threadLocal = 1 // CUstreamCaptureMode: other threads may allocate meanwhile
+
+	tensorFloat32, tensorBFloat16 = 7, 9 // CUtensorMapDataType
+	tensorNoInterleave            = 0    // CUtensorMapInterleave
+	tensorSwizzle128              = 3    // CUtensorMapSwizzle: 16-byte units of lines of 128 bytes are turned
+	tensorPromote256              = 3    // CUtensorMapL2promotion
+	tensorFillZeros               = 0    // CUtensorMapFloatOOBfill
 )

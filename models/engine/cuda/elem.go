@@ -38,6 +38,9 @@ func init() {
 	}, engine.Const{})
 }
 
+// halving is a launch that rounds n numbers to bfloat16.
+func halving(n int, from, to arg) step { return lines("halve", n, intArg(n), from, to) }
+
 // elementwise says that an operator may write over what it reads.
 func elementwise(o op.Spec) bool {
 	switch o.(type) {
@@ -97,7 +100,7 @@ func emitMap(c *compiler, i engine.Instr) error {
 	if len(in) > 1 {
 		b = in[1]
 	}
-	c.add(flat("map", n, intArg(m.f), intArg(m.kind), intArg(n), floatArg(m.p), floatArg(m.q), slotArg(a), slotArg(b), slotArg(g), slotArg(c.def(i.Out))))
+	c.add(lines("map", n, intArg(m.f), intArg(m.kind), intArg(n), floatArg(m.p), floatArg(m.q), slotArg(a), slotArg(b), slotArg(g), slotArg(c.def(i.Out))))
 	return nil
 }
 
@@ -120,10 +123,10 @@ func emitMul(c *compiler, i engine.Instr) error {
 	}
 	n := c.size(i.Out)
 	if c.size(i.In[0]) == c.size(i.In[1]) {
-		c.add(flat("map", n, intArg(mapMul), intArg(0), intArg(n), floatArg(0), floatArg(0), slotArg(in[0]), slotArg(in[1]), slotArg(none), slotArg(c.def(i.Out))))
+		c.add(lines("map", n, intArg(mapMul), intArg(0), intArg(n), floatArg(0), floatArg(0), slotArg(in[0]), slotArg(in[1]), slotArg(none), slotArg(c.def(i.Out))))
 		return nil
 	}
-	c.add(flat("mul_one", n, intArg(n), intArg(c.shape(i.Out)[1]), slotArg(in[0]), slotArg(in[1]), slotArg(c.def(i.Out))))
+	c.add(elements("mul_one", n, intArg(n), divisor(c.shape(i.Out)[1]), slotArg(in[0]), slotArg(in[1]), slotArg(c.def(i.Out))))
 	return nil
 }
 
@@ -143,7 +146,7 @@ func emitBlend(c *compiler, i engine.Instr) error {
 		return err
 	}
 	n := c.size(i.Out)
-	c.add(flat("blend", n, intArg(n), intArg(c.shape(i.Out)[1]), slotArg(in[0]), slotArg(in[1]), slotArg(in[2]), slotArg(c.def(i.Out))))
+	c.add(elements("blend", n, intArg(n), divisor(c.shape(i.Out)[1]), slotArg(in[0]), slotArg(in[1]), slotArg(in[2]), slotArg(c.def(i.Out))))
 	return nil
 }
 
@@ -153,6 +156,6 @@ func emitAdamP(c *compiler, i engine.Instr) error {
 		return err
 	}
 	n := c.size(i.Out)
-	c.add(flat("adam_p", n, intArg(n), floatArg(i.Op.(op.AdamP).Eps), slotArg(in[0]), slotArg(in[1]), slotArg(in[2]), slotArg(in[3]), slotArg(c.def(i.Out))))
+	c.add(flat("adam_p", ceil(n, 4), intArg(n), floatArg(i.Op.(op.AdamP).Eps), slotArg(in[0]), slotArg(in[1]), slotArg(in[2]), slotArg(in[3]), slotArg(c.def(i.Out))))
 	return nil
 }

@@ -87,7 +87,7 @@ func Steps(e engine.Executable, kernel string) (n int) {
 
 // Tiles names the tiles of a kind of numbers.
 func Tiles(kind string) (names []string) {
-	for _, t := range tiles {
+	for _, t := range everyTile {
 		if t.kind == kind {
 			names = append(names, t.String())
 		}
@@ -99,10 +99,20 @@ func Tiles(kind string) (names []string) {
 // fit; others, and all where the name is empty, have theirs by rule.
 func Force(name string) {
 	tiling = func(fitting []tile) tile {
-		for _, t := range tiles {
-			if t.String() == name && slices.ContainsFunc(fitting, func(f tile) bool { return f.kind == t.kind }) {
+		for _, t := range everyTile {
+			if t.String() == name && slices.ContainsFunc(fitting, func(f tile) bool { return f.kind == t.kind && (!t.columns || f.columns) }) {
 				return t
 			}
+		}
+		return fitting[0]
+	}
+}
+
+// ForceHopper has Hopper's kernels serve every convolution that they fit.
+func ForceHopper() {
+	tiling = func(fitting []tile) tile {
+		if i := slices.IndexFunc(fitting, tile.bulk); i >= 0 {
+			return fitting[i]
 		}
 		return fitting[0]
 	}
@@ -116,6 +126,18 @@ func Alone(d engine.Device) error {
 		return nil
 	})
 }
+
+// Hopper says that a device's card has Hopper's instructions.
+func Hopper(d engine.Device) bool { return d.(*Device).capability == hopper }
+
+// Fits says that a tile of Hopper's fits a convolution: those by columns do not fit all.
+func Fits(o op.Spec, shapes []tensor.Shape, name string) bool {
+	c, forward := o.(op.Conv)
+	return !strings.HasSuffix(name, "_columns") || forward && c.Stride == 1 && byColumns(columnsTile(strings.SplitN(name, "_", 2)[0]), shapes[1][3], shapes[1][0])
+}
+
+// Refused lists the ways to convolve that gave wrong results on a device.
+func Refused(d engine.Device) []string { return d.(*Device).refused }
 
 // ByClock has the card's clock choose tiles.
 func ByClock() { tiling = nil }

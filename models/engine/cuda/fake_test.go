@@ -81,7 +81,7 @@ func kernelsOnHost() string {
 			seen[name] = true
 		}
 	}
-	b.WriteString("{0, 0, 0, 0}};\n")
+	b.WriteString("{0, 0, 0, 0, 0}};\n")
 	return b.String()
 }
 
@@ -92,10 +92,12 @@ const fakeCapability = 90
 func unitsOnHost() string {
 	var b strings.Builder
 	b.WriteString("struct Unit { unsigned long long hash; const char *arch, *names; };\nextern const Unit units[];\nconst Unit units[] = {\n")
-	for _, u := range cuda.Units(fakeCapability) {
-		h := fnv.New64a()
-		h.Write([]byte(u.Text))
-		fmt.Fprintf(&b, "{%dull, %q, %q},\n", h.Sum64(), u.Arch, "\n"+strings.Join(u.Kernels, "\n")+"\n")
+	for _, capability := range []int{80, fakeCapability, 100} { // faults have cards be others
+		for _, u := range cuda.Units(capability) {
+			h := fnv.New64a()
+			h.Write([]byte(u.Text))
+			fmt.Fprintf(&b, "{%dull, %q, %q},\n", h.Sum64(), u.Arch, "\n"+strings.Join(u.Kernels, "\n")+"\n")
+		}
 	}
 	b.WriteString("{0, 0, 0}};\n")
 	return b.String()
@@ -113,10 +115,10 @@ func buildFake(dir string) error {
 		}
 	}
 	for library, sources := range map[string][]string{
-		"libcuda.so.1":   {"kernels.cpp", fake + "/run.cpp", fake + "/driver.cpp"},
+		"libcuda.so.1":   append([]string{"kernels.cpp"}, driverSources(fake)...),
 		"libnvrtc.so.12": {"units.cpp", fake + "/nvrtc.cpp"},
 	} {
-		args := append([]string{"-std=c++14", "-O2", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas",
+		args := append([]string{"-std=c++14", "-O2", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-psabi",
 			"-fPIC", "-shared", "-I" + fake, "-o", library}, sources...)
 		if err := compileFake(dir, library, args); err != nil {
 			return err
@@ -135,6 +137,14 @@ func buildFake(dir string) error {
 		}
 	}
 	return nil
+}
+
+// driverSources is the fake driver but for the kernels.
+func driverSources(fake string) (paths []string) {
+	for _, name := range []string{"run", "barrier", "tensormap", "wgmma", "driver"} {
+		paths = append(paths, filepath.Join(fake, name+".cpp"))
+	}
+	return paths
 }
 
 func compileFake(dir, library string, args []string) error {

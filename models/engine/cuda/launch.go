@@ -25,6 +25,7 @@ const none slot = -1
 type arg struct {
 	bytes   []byte
 	patches []patch
+	tensor  *tensorMap // the whole of it, written when its slot's address is known
 }
 
 type patch struct {
@@ -47,6 +48,9 @@ func boolArg(x bool) arg {
 	}
 	return intArg(0)
 }
+
+// mapArg is a kernel's TensorMap.
+func mapArg(m tensorMap) arg { return arg{bytes: make([]byte, 128), tensor: &m} }
 
 // structArg joins arguments to a struct; its fields must leave no gaps.
 func structArg(fields ...arg) (a arg) {
@@ -76,6 +80,9 @@ type step struct {
 func (s *step) uses() []slot {
 	var u []slot
 	for _, a := range s.args {
+		if a.tensor != nil {
+			u = append(u, a.tensor.slot)
+		}
 		for _, p := range a.patches {
 			if p.slot != none {
 				u = append(u, p.slot)
@@ -110,6 +117,13 @@ func (d *Device) launch(s *step, at []uint64) error {
 	for i, a := range s.args {
 		pointers[i] = uint64(uintptr(mem)) + uint64(offset)
 		copy(raw[offset:], a.bytes)
+		if a.tensor != nil {
+			code, err := a.tensor.encode(d, at[a.tensor.slot])
+			if err != nil {
+				return fmt.Errorf("launch %s: %w", s.kernel, err)
+			}
+			copy(raw[offset:], code)
+		}
 		for _, p := range a.patches {
 			address := uint64(0)
 			if p.slot != none {

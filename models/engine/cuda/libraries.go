@@ -60,6 +60,7 @@ var symbols = map[string][]symbol{
 		{"cuModuleLoadData", 2000}, {"cuModuleUnload", 2000}, {"cuModuleGetFunction", 2000}, {"cuFuncSetAttribute", 9000}, {"cuLaunchKernel", 4000},
 		{"cuStreamBeginCapture_v2", 10010}, {"cuStreamEndCapture", 10000}, {"cuGraphInstantiateWithFlags", 11040}, {"cuGraphLaunch", 10000},
 		{"cuGraphDestroy", 10000}, {"cuGraphExecDestroy", 10000},
+		{"cuTensorMapEncodeTiled", 12000},
 	},
 	cudnn.name: { // those of its own versions
 		{"cudnnGetVersion", 9000}, {"cudnnCreate", 9000}, {"cudnnDestroy", 9000}, {"cudnnSetStream", 9000},

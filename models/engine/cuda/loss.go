@@ -24,7 +24,7 @@ const (
 // means adds the two launches that make the mean of f over each of so many
 // items of n elements.
 func (c *compiler) means(f, items, n int, p float32, a, b, out slot) {
-	parts := min(ceil(n, 4*threads), 512)
+	parts := min(ceil(n, 4*few*threads), 512)
 	room := c.temp(8 * parts * items)
 	c.add(step{
 		kernel: "reduce", grid: [3]int{parts, items, 1}, block: threads, shared: 8 * threads,
@@ -83,7 +83,7 @@ func emitJitter(c *compiler, i engine.Instr) error {
 	x := c.shape(i.Out)
 	mean := c.temp(4 * x[0])
 	c.means(sumPlain, x[0], x[1]*x[2]*x[3], 0, in[0], none, mean)
-	c.add(flat("jitter", pixels(x), intArg(pixels(x)), intArg(x[2]*x[3]), intArg(x[1]), boolArg(i.Op.(op.Jitter).Still),
+	c.add(flat("jitter", pixels(x), intArg(pixels(x)), divisor(x[2]*x[3]), intArg(x[1]), boolArg(i.Op.(op.Jitter).Still),
 		slotArg(in[0]), slotArg(in[1]), slotArg(mean), slotArg(c.def(i.Out))))
 	return nil
 }

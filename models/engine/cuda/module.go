@@ -73,9 +73,9 @@ func (m *measuring) kernels() (names []string) {
 	for _, t := range m.fit {
 		tried[t.kind] = true
 	}
-	for _, t := range tiles {
+	for _, t := range everyTile {
 		if tried[t.kind] {
-			names = append(names, m.own.kernel+"_"+t.String())
+			names = append(names, t.kernel(m.own.kernel))
 		}
 	}
 	return names
@@ -225,6 +225,9 @@ func (h *heap) numbers(xs ...uint64) uint64 {
 	copy(unsafe.Slice((*uint64)(p), len(xs)), xs)
 	return uint64(uintptr(p))
 }
+
+// read is a copy of n bytes of it.
+func (h *heap) read(at uint64, n int) []byte { return C.GoBytes(C.v2v_at(C.uint64_t(at)), C.int(n)) }
 
 func (h *heap) free() {
 	for _, p := range *h {

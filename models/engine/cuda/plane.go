@@ -22,7 +22,7 @@ func pixels(s tensor.Shape) int { return s[0] * s[2] * s[3] }
 
 // plane is the arguments that kernels of pictures begin with.
 func plane(s tensor.Shape) []arg {
-	return []arg{intArg(pixels(s)), intArg(s[2]), intArg(s[3]), intArg(s[1])}
+	return []arg{intArg(pixels(s)), divisor(s[2]), divisor(s[3]), intArg(s[1])}
 }
 
 func emitWarp(c *compiler, i engine.Instr) error {
@@ -105,9 +105,10 @@ func emitPool(c *compiler, i engine.Instr) error {
 	if g, ok := i.Op.(op.AvgPoolGrad); ok {
 		kernel, large, small, k = "pool_grad", small, large, op.AvgPool{K: g.K, Stride: g.Stride, Pad: g.Pad}
 	}
-	window := structArg(intArg(large[0]), intArg(large[2]), intArg(large[3]), intArg(large[1]), intArg(small[2]), intArg(small[3]),
-		intArg(k.K), intArg(k.Stride), intArg(k.Pad))
-	c.add(flat(kernel, c.size(i.Out), window, slotArg(in[0]), slotArg(c.def(i.Out))))
+	window := structArg(intArg(k.K), intArg(k.Stride), intArg(k.Pad),
+		divisor(large[2]), divisor(large[3]), divisor(large[1]), divisor(small[2]), divisor(small[3]), divisor(k.Stride))
+	n := c.size(i.Out)
+	c.add(flat(kernel, n, intArg(n), window, slotArg(in[0]), slotArg(c.def(i.Out))))
 	return nil
 }
 
@@ -116,13 +117,15 @@ func emitResize(c *compiler, i engine.Instr) error {
 	if err != nil {
 		return err
 	}
-	kernel, from, to := "resize", c.shape(i.In[0]), c.shape(i.Out)
-	r, _ := i.Op.(op.Resize)
+	from, to, n := c.shape(i.In[0]), c.shape(i.Out), c.size(i.Out)
+	scale := func(in, out int) arg { return floatArg(float32(in) / float32(out)) }
 	if g, ok := i.Op.(op.ResizeGrad); ok {
-		kernel, from, to, r.Bilinear = "resize_grad", to, from, g.Bilinear
+		c.add(flat("resize_grad", n, intArg(n), divisor(to[2]), divisor(to[3]), divisor(to[1]), intArg(from[2]), intArg(from[3]),
+			scale(to[2], from[2]), scale(to[3], from[3]), boolArg(g.Bilinear), slotArg(in[0]), slotArg(c.def(i.Out))))
+		return nil
 	}
-	c.add(flat(kernel, c.size(i.Out), intArg(from[0]), intArg(from[2]), intArg(from[3]), intArg(from[1]), intArg(to[2]), intArg(to[3]),
-		boolArg(r.Bilinear), slotArg(in[0]), slotArg(c.def(i.Out))))
+	c.add(flat("resize", n, intArg(n), intArg(from[2]), intArg(from[3]), divisor(from[1]), divisor(to[2]), divisor(to[3]),
+		scale(from[2], to[2]), scale(from[3], to[3]), boolArg(i.Op.(op.Resize).Bilinear), slotArg(in[0]), slotArg(c.def(i.Out))))
 	return nil
 }
 
@@ -133,21 +136,25 @@ func emitBytes(c *compiler, i engine.Instr) error {
 		return err
 	}
 	s, out := c.shape(i.In[0]), c.shape(i.Out) // a picture (n,h,w,3) and a tensor
-	sizes := func(h, w, oh, ow int) []arg {
-		return []arg{intArg(s[0]), intArg(h), intArg(w), intArg(oh), intArg(ow)}
+	n := out.TotalSize()
+	frame := func(h, w, oh, ow int) []arg {
+		return []arg{intArg(n), structArg(intArg(h), intArg(w), divisor(oh), divisor(ow))}
 	}
-	var kernel string
+	kernel, threads := "", ceil(n, 4)
 	var args []arg
 	switch o := i.Op.(type) {
 	case op.FromBytes:
-		kernel, args = "from_bytes", append(sizes(s[1], s[2], o.OutH, o.OutW), boolArg(o.Luma))
+		kernel, args = "from_bytes", append(frame(s[1], s[2], o.OutH, o.OutW), boolArg(o.Luma))
+		if o.Luma {
+			threads = n
+		}
 	case op.OneHot:
-		kernel, args = "one_hot", append(sizes(s[1], s[2], o.OutH, o.OutW), intArg(o.C))
+		kernel, args = "one_hot", append(frame(s[1], s[2], o.OutH, o.OutW), divisor(o.C))
 	case op.Edges:
-		kernel, args = "edges", sizes(s[1], s[2], o.OutH, o.OutW)
+		kernel, args, threads = "edges", frame(s[1], s[2], o.OutH, o.OutW), n
 	case op.ToBytes:
-		kernel, args = "to_bytes", sizes(s[2], s[3], o.OutH, o.OutW)
+		kernel, args = "to_bytes", frame(s[2], s[3], o.OutH, o.OutW)
 	}
-	c.add(flat(kernel, out.TotalSize(), append(args, slotArg(in[0]), slotArg(c.def(i.Out)))...))
+	c.add(flat(kernel, threads, append(args, slotArg(in[0]), slotArg(c.def(i.Out)))...))
 	return nil
 }

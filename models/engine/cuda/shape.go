@@ -40,7 +40,13 @@ func along(s tensor.Shape, axis int) (rows, row, step int) {
 func (c *compiler) copyAxis(src slot, from tensor.Shape, at int, dst slot, to tensor.Shape, dstAt, axis, n int) {
 	rows, srcRow, step := along(from, axis)
 	_, dstRow, _ := along(to, axis)
-	c.add(flat("copy_axis", rows*n*step, intArg(rows), intArg(n*step), intArg(srcRow), intArg(at*step), intArg(dstRow), intArg(dstAt*step), slotArg(src), slotArg(dst)))
+	kernel, unit := "copy_axis", 1
+	if n*step%4 == 0 && srcRow%4 == 0 && at*step%4 == 0 && dstRow%4 == 0 && dstAt*step%4 == 0 {
+		kernel, unit = "copy_lines", 4
+	}
+	all := rows * n * step / unit
+	c.add(elements(kernel, all, intArg(all), divisor(n*step/unit), intArg(srcRow/unit), intArg(at*step/unit), intArg(dstRow/unit), intArg(dstAt*step/unit),
+		slotArg(src), slotArg(dst)))
 }
 
 func emitConcat(c *compiler, i engine.Instr) error {
@@ -85,7 +91,7 @@ func (c *compiler) turned(kernel string, s tensor.Shape, in slot) slot {
 	}
 	n := s.TotalSize()
 	out := c.temp(4 * n)
-	c.add(flat(kernel, n, intArg(n), intArg(s[1]), intArg(s[2]*s[3]), slotArg(in), slotArg(out)))
+	c.add(flat(kernel, n, intArg(n), divisor(s[1]), divisor(s[2]*s[3]), slotArg(in), slotArg(out)))
 	return out
 }
 

@@ -20,11 +20,18 @@ func Source() string { return part("card") + kernels(false) }
 func Kernels() string { return kernels(true) }
 
 func kernels(all bool) string {
-	text := parts(baseParts...)
+	text, there := parts(baseParts...), map[string]bool{"tile": true, "conv": true}
 	for _, k := range kinds {
-		if all || k.only == 0 {
-			text += parts(k.parts...) + tileSource(k.kind, forward) + tileSource(k.kind, gradient)
+		if !all && k.only != 0 {
+			continue
 		}
+		for _, name := range k.parts {
+			if !there[name] {
+				text += part(name)
+			}
+			there[name] = true
+		}
+		text += tileSource(k.kind, forward) + tileSource(k.kind, gradient)
 	}
 	return text
 }
@@ -46,18 +53,24 @@ func parts(names ...string) string {
 }
 
 // baseParts is what every program may need: all but the tiles.
-var baseParts = []string{"common", "elem", "tile", "conv", "norm", "plane", "shape", "loss", "picture"}
+var baseParts = []string{"common", "elem", "tile", "conv", "arrange", "norm", "plane", "shape", "loss", "picture"}
 
 // kinds of numbers have kernels of their own for each of their tiles; parts is
-// what those need besides tile.cu and conv.cu. Where only is a capability, they
-// use its own instructions, and no other card has them.
+// what those need besides common.cu. Where only is a capability, they use its own
+// instructions, and no other card has them.
 var kinds = []struct {
 	kind  string
 	parts []string
 	only  int
 }{
-	{kind: kindF32}, {kind: kindTF32}, {kind: kindBF16}, {kind: kindHalf},
+	{kindF32, tileParts, 0}, {kindTF32, tileParts, 0}, {kindBF16, tileParts, 0}, {kindHalf, tileParts, 0},
+	{kindBulk, bulkParts, hopper}, {kindBulk32, bulkParts, hopper}, {kindBulkFilters, bulkParts, hopper},
 }
+
+var tileParts, bulkParts = []string{"tile", "conv"}, []string{"bulk", "bulk_filters"}
+
+// hopper is the capability whose cards have wgmma and bulk copies of tensors.
+const hopper = 90
 
 // unit is a part of the kernels that is compiled by itself, when a program first
 // wants one of them: compiling all tiles of all kinds takes a card's compiler
@@ -88,14 +101,18 @@ var kernelName = regexp.MustCompile(`(?m)^KERNEL (?:__\w+__\([^)]*\) )*(\w+)\(`)
 var units = sync.OnceValue(func() []*unit {
 	all := []*unit{{name: "base", text: part("card") + parts(baseParts...)}}
 	for _, k := range kinds {
-		before := part("card") + parts("common", "tile", "conv") + parts(k.parts...)
-		for _, t := range tiles {
+		for _, t := range everyTile {
 			if t.kind != k.kind {
 				continue
 			}
-			all = append(all, &unit{name: t.String(), text: before + t.source(forward), only: k.only})
-			if text := t.source(gradient); text != "" {
-				all = append(all, &unit{name: t.String() + "_weights", text: before + text, only: k.only})
+			before := part("card") + part("common")
+			if k.only == hopper {
+				before += part("bulk_card") + t.wgmma()
+			}
+			for i, text := range []string{t.source(forward), t.source(gradient)} {
+				if text != "" {
+					all = append(all, &unit{name: t.String() + []string{"", "_weights"}[i], text: before + parts(k.parts...) + text, only: k.only})
+				}
 			}
 		}
 	}

@@ -182,6 +182,6 @@ func (d *Device) turn(kernel string, shape tensor.Shape, t engine.Type, from, to
 	if len(shape) != 4 || t != engine.F32 || shape[1] == 1 || shape[2]*shape[3] == 1 {
 		return d.api.call("cuMemcpyDtoDAsync_v2", to, from, uint64(n*t.Bytes()), d.stream)
 	}
-	s := flat(kernel, n, intArg(n), intArg(shape[1]), intArg(shape[2]*shape[3]), addressArg(from), addressArg(to))
+	s := flat(kernel, n, intArg(n), divisor(shape[1]), divisor(shape[2]*shape[3]), addressArg(from), addressArg(to))
 	return d.launch(&s, nil)
 }

@@ -86,7 +86,11 @@ func step() (*engine.Program, error) {
 // train runs the step a few times and returns what the network drew, the loss
 // and every variable.
 func train(d engine.Device, p *engine.Program) (result map[string][]float32, err error) {
-	e, err := d.Compile(p, engine.Options{})
+	return trainIn(d, p, engine.Float32)
+}
+
+func trainIn(d engine.Device, p *engine.Program, precision engine.Precision) (result map[string][]float32, err error) {
+	e, err := d.Compile(p, engine.Options{Precision: precision})
 	if err != nil {
 		return nil, err
 	}
@@ -189,14 +193,15 @@ var warped = enginetest.Case{
 }
 
 // TestFewLaunches: what belongs together is one launch: Adam over every
-// parameter, and a warp and the blend that alone reads it.
+// parameter, a warp and the blend that alone reads it, and the gradient of a
+// normalisation and of the ReLU behind it.
 func TestFewLaunches(t *testing.T) {
 	d := open(t)
 	p, err := step()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := launches(t, d, p); n["adam"] != 1 || n["adam_p"] != 0 || n["warp"] != 1 || n["blend"] != 1 {
+	if n := launches(t, d, p); n["adam"] != 1 || n["adam_p"] != 0 || n["norm_grad_gated"] != 1 || n["warp"] != 1 || n["blend"] != 1 {
 		t.Errorf("launches of a step: %v", n)
 	}
 	if p, err = enginetest.Build(warped, false); err != nil {

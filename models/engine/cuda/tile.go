@@ -14,6 +14,7 @@ type tile struct {
 	kind                 string // of numbers
 	rows, cols, depth    int
 	down, across, stages int
+	columns              bool // bulk.go: taps along a row are columns
 }
 
 // The kinds of numbers that a convolution reads: float32 that is multiplied as
@@ -30,22 +31,36 @@ const (
 // measured. The narrow ones are for the last layers of generators, of 1 to 3
 // channels.
 var tiles = []tile{
-	{kindF32, 128, 64, 32, 4, 2, 2}, {kindF32, 128, 128, 16, 4, 2, 2}, {kindF32, 64, 64, 32, 4, 2, 2},
-	{kindTF32, 128, 64, 32, 4, 2, 3}, {kindTF32, 128, 128, 32, 2, 4, 2}, {kindTF32, 64, 64, 32, 2, 2, 3}, {kindTF32, 256, 16, 32, 8, 1, 2},
-	{kindBF16, 128, 64, 32, 4, 2, 2}, {kindBF16, 128, 128, 32, 2, 4, 2}, {kindBF16, 64, 64, 32, 2, 2, 2}, {kindBF16, 256, 16, 32, 8, 1, 2},
-	{kindHalf, 128, 64, 32, 4, 2, 3}, {kindHalf, 128, 128, 32, 2, 4, 3}, {kindHalf, 64, 64, 32, 2, 2, 3}, {kindHalf, 256, 64, 32, 4, 2, 3},
-	{kindHalf, 128, 128, 64, 2, 4, 2}, {kindHalf, 256, 16, 32, 8, 1, 3},
+	{kindF32, 128, 64, 32, 4, 2, 2, false}, {kindF32, 128, 128, 16, 4, 2, 2, false}, {kindF32, 64, 64, 32, 4, 2, 2, false},
+	{kindTF32, 128, 64, 32, 4, 2, 3, false}, {kindTF32, 128, 128, 32, 2, 4, 2, false}, {kindTF32, 64, 64, 32, 2, 2, 3, false}, {kindTF32, 256, 16, 32, 8, 1, 2, false},
+	{kindBF16, 128, 64, 32, 4, 2, 2, false}, {kindBF16, 128, 128, 32, 2, 4, 2, false}, {kindBF16, 64, 64, 32, 2, 2, 2, false}, {kindBF16, 256, 16, 32, 8, 1, 2, false},
+	{kindHalf, 128, 64, 32, 4, 2, 3, false}, {kindHalf, 128, 128, 32, 2, 4, 3, false}, {kindHalf, 64, 64, 32, 2, 2, 3, false}, {kindHalf, 256, 64, 32, 4, 2, 3, false},
+	{kindHalf, 128, 128, 64, 2, 4, 2, false}, {kindHalf, 256, 16, 32, 8, 1, 3, false},
 }
 
 func (t tile) String() string {
-	return fmt.Sprintf("%s_%dx%dx%d", t.kind, t.rows, t.cols, t.depth)
+	if t.columns {
+		return t.shape() + "_columns"
+	}
+	return t.shape()
 }
 
-func (t tile) threads() int { return 32 * t.down * t.across }
+// shape is what kernels of a tile are named by.
+func (t tile) shape() string { return fmt.Sprintf("%s_%dx%dx%d", t.kind, t.rows, t.cols, t.depth) }
+
+func (t tile) threads() int {
+	if t.bulk() {
+		return 32 * (t.down*t.across + 1) // one warp copies
+	}
+	return 32 * t.down * t.across
+}
 
 // shared is the memory of a block: the kernels' struct of that name. Every card from
 // capability 8.0 on gives a block 99 KB.
 func (t tile) shared() int {
+	if t.bulk() {
+		return 1024 + t.stages*ceil((t.rows+t.cols)*128, 1024)*1024 + 8*(2*t.stages+1)
+	}
 	bytes := 4
 	if t.kind == kindBF16 || t.kind == kindHalf {
 		bytes = 2
@@ -69,6 +84,9 @@ const (
 // gradients of filters have none for bfloat16.
 func (t tile) source(sort int) string {
 	bounds, of := fmt.Sprintf("KERNEL __launch_bounds__(%d)", t.threads()), t.code()
+	if t.bulk() {
+		return t.bulkSource(sort)
+	}
 	if sort == forward {
 		text := ""
 		for _, name := range []string{"conv", "conv_back"} {
@@ -85,7 +103,7 @@ func (t tile) source(sort int) string {
 // tileSource is the kernels of one sort of all tiles of a kind.
 func tileSource(kind string, sort int) string {
 	var b strings.Builder
-	for _, t := range tiles {
+	for _, t := range everyTile {
 		if t.kind == kind {
 			b.WriteString(t.source(sort))
 		}
@@ -101,9 +119,13 @@ const mostTiles = 4
 // for them, as often as the units must take turns; that a number read costs as
 // much as 32 products is a guess.
 func fitting(kind string, rows, cols, layers, units int) []tile {
-	var fit []tile
-	for _, t := range tiles {
-		if t.kind == kind {
+	fit := fittingOf(tiles, kind, rows, cols, layers, units)
+	return fit[:min(len(fit), mostTiles)]
+}
+
+func fittingOf(all []tile, kind string, rows, cols, layers, units int) (fit []tile) {
+	for _, t := range all {
+		if t.kind == kind && !t.columns {
 			fit = append(fit, t)
 		}
 	}
@@ -112,7 +134,7 @@ func fitting(kind string, rows, cols, layers, units int) []tile {
 		return ceil(blocks, units) * (t.rows*t.cols + 32*(t.rows+t.cols))
 	}
 	slices.SortStableFunc(fit, func(a, b tile) int { return cmp.Compare(cost(a), cost(b)) })
-	return fit[:min(len(fit), mostTiles)]
+	return fit
 }
 
 func ceil(a, b int) int { return (a + b - 1) / b }

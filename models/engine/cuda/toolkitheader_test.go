@@ -47,6 +47,7 @@ struct __nv_bfloat16 { unsigned short x; };
 #include <cstdio>
 #include <type_traits>
 typedef unsigned long long u64;
+typedef CUtensorMap TensorMap;
 template <class T, class = void> struct Whole { static const int size = 0; };
 template <class T> struct Whole<T, decltype(void(sizeof(T)))> { static const int size = sizeof(T); };
 template <> struct Whole<void, void> { static const int size = 0; };

@@ -102,7 +102,7 @@ func TestCompiledOnDemand(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range cuda.Tiles("bf16") {
+	for _, name := range append(cuda.Tiles("bf16"), cuda.Tiles("bulkw")...) {
 		all = append(all, name+"_weights")
 	}
 	want(t, compiled(), all...)

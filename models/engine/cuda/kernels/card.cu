@@ -39,6 +39,13 @@ __device__ __forceinline__ unsigned to_tf32(unsigned x) {
 	return y;
 }
 
+// two_bf16 rounds two numbers to bfloat16, the first to the lower half.
+__device__ __forceinline__ unsigned two_bf16(float low, float high) {
+	unsigned y;
+	asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(y) : "f"(high), "f"(low));
+	return y;
+}
+
 template <bool BF16> __device__ __forceinline__ void mma(float *d, const unsigned *a, const unsigned *b) {
 	if (BF16) {
 		asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"

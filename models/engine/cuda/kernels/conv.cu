@@ -89,8 +89,6 @@ struct Turned {
 	}
 };
 
-__device__ __forceinline__ int count(int from, int n, int step) { return from < n ? (n - from + step - 1) / step : 0; }
-
 // conv_back gathers what conv scatters: out (n,h,w,c) of small (n,oh,ow,o).
 template <class T> __device__ __forceinline__ void conv_back(const Geometry &g, const Post &p, const void *small, const void *weights, const float *bias, float *out) {
 	SHARED(Shared<T>, s);
@@ -184,9 +182,4 @@ KERNEL fold(int n, int h, int w, int c, int pad, const float *in, float *out) {
 		}
 		out[i] = (float)sum;
 	}
-}
-
-// halve rounds to bfloat16.
-KERNEL halve(int n, const float *in, unsigned short *out) {
-	EACH(i, n) out[i] = to_bf16(in[i]);
 }

@@ -13,11 +13,12 @@ __device__ __forceinline__ float clamp_to(float at, int n, int &floor, int &insi
 }
 
 // sample_at is where pixel i of all items reads, as pixels of all items.
-__device__ __forceinline__ Sample sample_at(const float *flow, int i, int h, int w) {
-	int x0, y0, item = i / (h * w) * h * w;
+__device__ __forceinline__ Sample sample_at(const float *flow, int i, const Divisor &high, const Divisor &wide) {
+	int h = high.by, w = wide.by, x0, y0, at_x, at_y, item = split(high, split(wide, i, at_x), at_y) * h * w;
 	Sample s;
-	float x = clamp_to(i % w + flow[2 * i], w, x0, s.moves_x);
-	float y = clamp_to(i / w % h + flow[2 * i + 1], h, y0, s.moves_y);
+	Line<float, 2> moved = *(const Line<float, 2> *)(flow + 2 * i);
+	float x = clamp_to(at_x + moved.of[0], w, x0, s.moves_x);
+	float y = clamp_to(at_y + moved.of[1], h, y0, s.moves_y);
 	int x1 = x0 + 1 < w ? x0 + 1 : w - 1, y1 = y0 + 1 < h ? y0 + 1 : h - 1;
 	s.p00 = item + y0 * w + x0;
 	s.p01 = item + y0 * w + x1;
@@ -34,21 +35,32 @@ __device__ __forceinline__ float warped(const Sample &s, const float *p, int cha
 	return top * (1 - s.y) + bottom * s.y;
 }
 
+// warp_some does N channels of a pixel, number `at` on: all is read before
+// anything is written.
+template <int N> __device__ __forceinline__ void warp_some(const Sample &s, int at, int channels, int c, const float *image, const float *raw, float part, float *out) {
+	float v[N], r[N] = {};
+	for (int k = 0; k < N; k++) v[k] = warped(s, image, channels, c + k);
+	if (raw)
+		for (int k = 0; k < N; k++) r[k] = raw[at + k];
+	for (int k = 0; k < N; k++) out[at + k] = raw ? r[k] * part + v[k] * (1 - part) : v[k];
+}
+
 // warp samples, and with raw blends: raw*w + sampled*(1-w).
-KERNEL warp(int pixels, int h, int w, int channels, const float *image, const float *flow, const float *raw, const float *weight, float *out) {
+KERNEL warp(int pixels, Divisor h, Divisor w, int channels, const float *image, const float *flow, const float *raw, const float *weight, float *out) {
 	EACH(i, pixels) {
 		Sample s = sample_at(flow, i, h, w);
-		for (int c = 0; c < channels; c++) {
-			float v = warped(s, image, channels, c);
-			if (raw) v = raw[i * channels + c] * weight[i] + v * (1 - weight[i]);
-			out[i * channels + c] = v;
-		}
+		float part = raw ? weight[i] : 0;
+		int c = 0;
+#pragma unroll 1
+		for (; c + 3 <= channels; c += 3) warp_some<3>(s, i * channels + c, channels, c, image, raw, part, out);
+#pragma unroll 1
+		for (; c < channels; c++) warp_some<1>(s, i * channels + c, channels, c, image, raw, part, out);
 	}
 }
 
 // warp_grad_image adds in double, so that the order, which is not fixed, does
 // not show in the rounded sum.
-KERNEL warp_grad_image(int pixels, int h, int w, int channels, const float *flow, const float *gy, double *sum) {
+KERNEL warp_grad_image(int pixels, Divisor h, Divisor w, int channels, const float *flow, const float *gy, double *sum) {
 	EACH(i, pixels) {
 		Sample s = sample_at(flow, i, h, w);
 		for (int c = 0; c < channels; c++) {
@@ -65,7 +77,7 @@ KERNEL to_float(int n, const double *in, float *out) {
 	EACH(i, n) out[i] = (float)in[i];
 }
 
-KERNEL warp_grad_flow(int pixels, int h, int w, int channels, const float *image, const float *flow, const float *gy, float *out) {
+KERNEL warp_grad_flow(int pixels, Divisor h, Divisor w, int channels, const float *image, const float *flow, const float *gy, float *out) {
 	EACH(i, pixels) {
 		Sample s = sample_at(flow, i, h, w);
 		double gu = 0, gv = 0;
@@ -82,7 +94,10 @@ KERNEL warp_grad_flow(int pixels, int h, int w, int channels, const float *image
 }
 
 // Window is the geometry of a pooling of (n,h,w,c) to (n,oh,ow,c).
-struct Window { int n, h, w, c, oh, ow, k, stride, pad; };
+struct Window {
+	int k, stride, pad;
+	Divisor h, w, c, oh, ow, by; // by the stride
+};
 
 __device__ __forceinline__ int inside(const Window &g, int i, int n, int &from) {
 	from = i * g.stride - g.pad;
@@ -91,40 +106,44 @@ __device__ __forceinline__ int inside(const Window &g, int i, int n, int &from) 
 	return to;
 }
 
-KERNEL pool(Window g, const float *in, float *out) {
-	EACH(i, g.n * g.oh * g.ow * g.c) {
-		int c = i % g.c, x0, y0, item = i / g.c / g.ow / g.oh;
-		int x1 = inside(g, i / g.c % g.ow, g.w, x0), y1 = inside(g, i / g.c / g.ow % g.oh, g.h, y0);
+KERNEL pool(int n, Window g, const float *in, float *out) {
+	EACH(i, n) {
+		int c, x, y, x0, y0, item = split(g.oh, split(g.ow, split(g.c, i, c), x), y);
+		int x1 = inside(g, x, g.w.by, x0), y1 = inside(g, y, g.h.by, y0);
 		double sum = 0;
-		for (int y = y0; y < y1; y++)
-			for (int x = x0; x < x1; x++) sum += in[((item * g.h + y) * g.w + x) * g.c + c];
+		for (y = y0; y < y1; y++)
+			for (x = x0; x < x1; x++) sum += in[((item * g.h.by + y) * g.w.by + x) * g.c.by + c];
 		out[i] = (float)(sum / ((y1 - y0) * (x1 - x0)));
 	}
 }
 
 // pool_grad gathers from every window that a pixel lies in.
-KERNEL pool_grad(Window g, const float *gy, float *out) {
-	EACH(i, g.n * g.h * g.w * g.c) {
-		int c = i % g.c, x = i / g.c % g.w, y = i / g.c / g.w % g.h, item = i / g.c / g.w / g.h;
+KERNEL pool_grad(int n, Window g, const float *gy, float *out) {
+	EACH(i, n) {
+		int c, x, y, item = split(g.h, split(g.w, split(g.c, i, c), x), y), rest;
 		float sum = 0;
 		for (int oy = 0; oy < g.k; oy++) {
-			int ty = y + g.pad - oy, wy = ty / g.stride, y0, x0;
-			if (ty < 0 || ty % g.stride || wy >= g.oh) continue;
-			int high = inside(g, wy, g.h, y0) - y0;
+			int ty = y + g.pad - oy, y0;
+			if (ty < 0) continue;
+			int wy = split(g.by, ty, rest);
+			if (rest || wy >= g.oh.by) continue;
+			int high = inside(g, wy, g.h.by, y0) - y0;
 			for (int ox = 0; ox < g.k; ox++) {
-				int tx = x + g.pad - ox, wx = tx / g.stride;
-				if (tx < 0 || tx % g.stride || wx >= g.ow) continue;
-				int wide = inside(g, wx, g.w, x0) - x0;
-				sum += gy[((item * g.oh + wy) * g.ow + wx) * g.c + c] / (high * wide);
+				int tx = x + g.pad - ox, x0;
+				if (tx < 0) continue;
+				int wx = split(g.by, tx, rest);
+				if (rest || wx >= g.ow.by) continue;
+				int wide = inside(g, wx, g.w.by, x0) - x0;
+				sum += gy[((item * g.oh.by + wy) * g.ow.by + wx) * g.c.by + c] / (high * wide);
 			}
 		}
 		out[i] = sum;
 	}
 }
 
-// tap is where output i of an axis reads: lo*(1-part) + hi*part.
-__device__ __forceinline__ void tap(int i, int in, int out, int bilinear, int &lo, int &hi, float &part) {
-	float scale = (float)in / (float)out;
+// tap is where output i of an axis reads, at a scale of in to out:
+// lo*(1-part) + hi*part.
+__device__ __forceinline__ void tap(int i, int in, float scale, int bilinear, int &lo, int &hi, float &part) {
 	if (!bilinear) {
 		int at = (int)(i * scale);
 		lo = hi = at < in - 1 ? at : in - 1;
@@ -138,15 +157,15 @@ __device__ __forceinline__ void tap(int i, int in, int out, int bilinear, int &l
 	part = at - lo;
 }
 
-KERNEL resize(int n, int h, int w, int channels, int oh, int ow, int bilinear, const float *in, float *out) {
-	EACH(i, n * oh * ow * channels) {
-		int c = i % channels, item = i / channels / ow / oh, y0, y1, x0, x1;
+KERNEL resize(int n, int h, int w, Divisor channels, Divisor oh, Divisor ow, float sy, float sx, int bilinear, const float *in, float *out) {
+	EACH(i, n) {
+		int c, x, y, item = split(oh, split(ow, split(channels, i, c), x), y), y0, y1, x0, x1;
 		float py, px;
-		tap(i / channels / ow % oh, h, oh, bilinear, y0, y1, py);
-		tap(i / channels % ow, w, ow, bilinear, x0, x1, px);
-		const float *p = in + item * h * w * channels + c;
-		float top = p[(y0 * w + x0) * channels] * (1 - px) + p[(y0 * w + x1) * channels] * px;
-		float bottom = p[(y1 * w + x0) * channels] * (1 - px) + p[(y1 * w + x1) * channels] * px;
+		tap(y, h, sy, bilinear, y0, y1, py);
+		tap(x, w, sx, bilinear, x0, x1, px);
+		const float *p = in + item * h * w * channels.by + c;
+		float top = p[(y0 * w + x0) * channels.by] * (1 - px) + p[(y0 * w + x1) * channels.by] * px;
+		float bottom = p[(y1 * w + x0) * channels.by] * (1 - px) + p[(y1 * w + x1) * channels.by] * px;
 		out[i] = top * (1 - py) + bottom * py;
 	}
 }
@@ -159,37 +178,63 @@ __device__ __forceinline__ int near(int i, int in, int out) {
 }
 
 // resize_grad gathers: out (n,h,w,c) of gy (n,oh,ow,c).
-KERNEL resize_grad(int n, int h, int w, int channels, int oh, int ow, int bilinear, const float *gy, float *out) {
-	EACH(i, n * h * w * channels) {
-		int c = i % channels, x = i / channels % w, y = i / channels / w % h, item = i / channels / w / h;
+KERNEL resize_grad(int n, Divisor h, Divisor w, Divisor channels, int oh, int ow, float sy, float sx, int bilinear, const float *gy, float *out) {
+	EACH(i, n) {
+		int c, x, y, item = split(h, split(w, split(channels, i, c), x), y);
 		float sum = 0;
-		for (int ty = near(y, h, oh); ty < oh; ty++) {
+		for (int ty = near(y, h.by, oh); ty < oh; ty++) {
 			int y0, y1, x0, x1;
 			float py, px;
-			tap(ty, h, oh, bilinear, y0, y1, py);
+			tap(ty, h.by, sy, bilinear, y0, y1, py);
 			if (y0 > y) break;
 			float wy = (y0 == y ? 1 - py : 0) + (y1 == y ? py : 0);
 			if (y1 < y) continue;
-			for (int tx = near(x, w, ow); tx < ow; tx++) {
-				tap(tx, w, ow, bilinear, x0, x1, px);
+			for (int tx = near(x, w.by, ow); tx < ow; tx++) {
+				tap(tx, w.by, sx, bilinear, x0, x1, px);
 				if (x0 > x) break;
 				float wx = (x0 == x ? 1 - px : 0) + (x1 == x ? px : 0);
-				sum += gy[((item * oh + ty) * ow + tx) * channels + c] * wy * wx;
+				sum += gy[((item * oh + ty) * ow + tx) * channels.by + c] * wy * wx;
 			}
 		}
 		out[i] = sum;
 	}
 }
 
-__device__ __forceinline__ const unsigned char *pixel(const unsigned char *in, int item, int y, int x, int h, int w) {
-	y = y < 0 ? 0 : y < h ? y : h - 1;
-	x = x < 0 ? 0 : x < w ? x : w - 1;
-	return in + (long long)((item * h + y) * w + x) * 3;
-}
+// Frame is where the pixels of (n,oh,ow) lie in pictures of h x w, whose borders go
+// on.
+struct Frame {
+	int h, w;
+	Divisor oh, ow;
+	__device__ __forceinline__ int item(int i, int &y, int &x) const { return split(oh, split(ow, i, x), y); }
+	__device__ __forceinline__ int at(int item, int y, int x) const {
+		y = y < 0 ? 0 : y < h ? y : h - 1;
+		x = x < 0 ? 0 : x < w ? x : w - 1;
+		return (item * h + y) * w + x;
+	}
+	__device__ __forceinline__ bool whole() const { return oh.by == h && ow.by == w; }
+};
 
-KERNEL from_bytes(int n, int h, int w, int oh, int ow, int luma, const unsigned char *in, float *out) {
-	EACH(i, n * oh * ow) {
-		const unsigned char *p = pixel(in, i / (oh * ow), i / ow % oh, i % ow, h, w);
+__device__ __forceinline__ const unsigned char *pixel(const unsigned char *in, int at) { return in + (long long)at * 3; }
+
+typedef Line<unsigned char, 4> Bytes;
+
+// from_bytes makes n numbers: of whole pictures four at a time, else a pixel's.
+KERNEL from_bytes(int n, Frame f, int luma, const unsigned char *in, float *out) {
+	if (f.whole() && !luma) {
+		EACH(line, (n + 3) / 4) {
+			Bytes b = {};
+			if (4 * line + 4 <= n) b = *(const Bytes *)(in + 4 * line);
+			else for (int e = 0; e < 4; e++)
+				if (4 * line + e < n) b.of[e] = in[4 * line + e];
+			Four v;
+			for (int e = 0; e < 4; e++) v.of[e] = b.of[e] / 127.5f - 1;
+			put(out, 4 * line, n, v);
+		}
+		return;
+	}
+	EACH(i, luma ? n : n / 3) {
+		int y, x, item = f.item(i, y, x);
+		const unsigned char *p = pixel(in, f.at(item, y, x));
 		if (luma) {
 			out[i] = (0.299f * p[0] + 0.587f * p[1] + 0.114f * p[2]) / 127.5f - 1;
 			continue;
@@ -198,18 +243,47 @@ KERNEL from_bytes(int n, int h, int w, int oh, int ow, int luma, const unsigned 
 	}
 }
 
-KERNEL to_bytes(int n, int h, int w, int oh, int ow, const float *in, unsigned char *out) {
-	EACH(i, n * oh * ow * 3) {
-		int c = i % 3, x = i / 3 % ow, y = i / 3 / ow % oh, item = i / 3 / ow / oh;
-		float v = __fmul_rn(in[((item * h + y) * w + x) * 3 + c] + 1, 127.5f);
-		out[i] = v >= 255 ? 255 : v > 0 ? (unsigned char)rintf(v) : 0;
+__device__ __forceinline__ unsigned char to_byte(float x) {
+	float v = __fmul_rn(x + 1, 127.5f);
+	return v >= 255 ? 255 : v > 0 ? (unsigned char)rintf(v) : 0;
+}
+
+// to_bytes makes n bytes, four at a time.
+KERNEL to_bytes(int n, Frame f, const float *in, unsigned char *out) {
+	EACH(line, (n + 3) / 4) {
+		int i = 4 * line;
+		Bytes b = {};
+		if (f.whole() && i + 4 <= n) {
+			Four v = four(in, i);
+			for (int e = 0; e < 4; e++) b.of[e] = to_byte(v.of[e]);
+		} else {
+			for (int e = 0; e < 4; e++) {
+				if (i + e >= n) break;
+				int at = (i + e) / 3, y, x, item = f.item(at, y, x);
+				b.of[e] = to_byte(in[f.at(item, y, x) * 3 + i + e - at * 3]);
+			}
+		}
+		if (i + 4 <= n) *(Bytes *)(out + i) = b;
+		else for (int e = 0; e < 4; e++)
+			if (i + e < n) out[i + e] = b.of[e];
 	}
 }
 
-KERNEL one_hot(int n, int h, int w, int oh, int ow, int channels, const unsigned char *in, float *out) {
-	EACH(i, n * oh * ow * channels) {
-		int at = i / channels;
-		out[i] = pixel(in, at / (oh * ow), at / ow % oh, at % ow, h, w)[0] == i % channels;
+// one_hot makes n numbers, four at a time.
+KERNEL one_hot(int n, Frame f, Divisor channels, const unsigned char *in, float *out) {
+	EACH(line, (n + 3) / 4) {
+		int i = 4 * line, c, y, x, at = split(channels, i, c), item = f.item(at, y, x);
+		int label = pixel(in, f.at(item, y, x))[0];
+		Four v = {};
+		for (int e = 0; e < 4; e++, c++) {
+			if (c == channels.by && i + e < n) { // the next pixel's first
+				c = 0;
+				item = f.item(++at, y, x);
+				label = pixel(in, f.at(item, y, x))[0];
+			}
+			v.of[e] = label == c;
+		}
+		put(out, i, n, v);
 	}
 }
 
@@ -217,11 +291,11 @@ __device__ __forceinline__ int differs(const unsigned char *a, const unsigned ch
 	return a[0] != b[0] || a[1] != b[1] || a[2] != b[2];
 }
 
-KERNEL edges(int n, int h, int w, int oh, int ow, const unsigned char *in, float *out) {
-	EACH(i, n * oh * ow) {
-		int item = i / (oh * ow), y = i / ow % oh, x = i % ow;
-		const unsigned char *at = pixel(in, item, y, x, h, w);
-		out[i] = differs(at, pixel(in, item, y - 1, x, h, w)) || differs(at, pixel(in, item, y + 1, x, h, w)) ||
-			differs(at, pixel(in, item, y, x - 1, h, w)) || differs(at, pixel(in, item, y, x + 1, h, w));
+KERNEL edges(int n, Frame f, const unsigned char *in, float *out) {
+	EACH(i, n) {
+		int y, x, item = f.item(i, y, x);
+		const unsigned char *at = pixel(in, f.at(item, y, x));
+		out[i] = differs(at, pixel(in, f.at(item, y - 1, x))) || differs(at, pixel(in, f.at(item, y + 1, x))) ||
+			differs(at, pixel(in, f.at(item, y, x - 1))) || differs(at, pixel(in, f.at(item, y, x + 1)));
 	}
 }

@@ -1,5 +1,6 @@
 // A cuDNN 9 that keeps descriptors and convolves on the host, plainly. FAKE_CUDNN
-// names a fault: create, attribute, graph, plans, execute, workspace, slow.
+// names a fault: create, attribute, graph, plans, execute, workspace, slow, wrong (one
+// result in a hundred is no number).
 #include <dlfcn.h>
 #include <math.h>
 #include <stdint.h>
@@ -180,6 +181,7 @@ static void convolve(const Graph &g, std::map<int, char *> where, bool tf32, cha
 		}
 	}
 	Values v(sum.begin(), sum.end());
+	for (size_t i = 7; told("wrong") && i < v.size(); i += 100) v[i] = NAN;
 	for (const Point &p : g.post)
 		for (int64_t n = 0; n < out.n[0]; n++) for (int64_t c = 0; c < out.n[1]; c++)
 		for (int64_t h = 0; h < out.n[2]; h++) for (int64_t i = 0; i < out.n[3]; i++) {

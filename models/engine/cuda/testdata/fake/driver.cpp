@@ -1,20 +1,22 @@
 // A driver of CUDA that computes on the host: the functions of libcuda that v2v
 // asks for, with memory that ends at a guard page and starts as NaN. FAKE_CUDA
 // names one fault (see fault); FAKE_CUDA_LOG a file that gets what was left,
-// FAKE_CUDA_LAUNCHES one that gets how often each kernel was launched.
-#include "shim.h"
+// FAKE_CUDA_LAUNCHES one that gets how often each kernel was launched;
+// FAKE_CUDA_ORDER, 0 or 1, the order that every grid's threads run in, not each in turn.
+#include "run.h"
 #include <sys/mman.h>
 #include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
-typedef unsigned long long u64;
 #define API extern "C" __attribute__((visibility("default"))) int
 
-void run_grid(void (*f)(void **), dim grid, dim block, unsigned shared, void **p);
+void run_grid(void (*f)(void **), dim grid, dim block, unsigned shared, unsigned multiple, void **p);
 
-static const int USUAL_SHARED = 48 << 10, MOST_SHARED = 99 << 10; // of a block, on the least of cards
+// Shared memory of a block: without being asked, on the least of cards, and of
+// compute capability 9.0.
+static const int USUAL_SHARED = 48 << 10, LEAST_SHARED = 99 << 10, MOST_SHARED = 227 << 10;
 enum { OUT_OF_MEMORY = 2, INVALID = 1, NO_DEVICE = 100, NO_IMAGE = 200, NOT_FOUND = 500, LOST = 719 };
 
 // fault is the number after "name=" in FAKE_CUDA, or other.
@@ -23,6 +25,12 @@ long fault(const char *name, long other) {
 	size_t n = strlen(name);
 	return s && !strncmp(s, name, n) && s[n] == '=' ? atol(s + n + 1) : other;
 }
+
+static int capability() { return fault("capability", 9); }
+
+// for_hopper says that a kernel is for compute capability 9.0 alone: it takes a
+// tensor map. Others must be content with what every card has.
+static bool for_hopper(const Entry *e) { return e->alignment >= (int)alignof(TensorMap); }
 
 struct Launch { const Entry *entry; dim grid, block; unsigned shared; std::vector<std::vector<char>> arguments; };
 struct Action { int kind; char *dst, *src; size_t n; unsigned value; Launch launch; std::function<void()> work; };
@@ -52,7 +60,8 @@ static int perform(Action &a) {
 		now += cost(a.launch.entry->name);
 		std::vector<void *> p;
 		for (auto &x : a.launch.arguments) p.push_back(x.data());
-		run_grid(a.launch.entry->call, a.launch.grid, a.launch.block, a.launch.shared, p.data());
+		const char *idle = getenv("FAKE_CUDA_IDLE"); // kernels with this in their name do nothing
+		if (!idle || !*idle || !strstr(a.launch.entry->name, idle)) run_grid(a.launch.entry->call, a.launch.grid, a.launch.block, a.launch.shared, for_hopper(a.launch.entry) ? 1024 : 128, p.data());
 	}
 	}
 	if (a.kind == 3) {
@@ -85,7 +94,7 @@ API cuDeviceGet(int *d, int i) { *d = i; return 0; }
 API cuDeviceGetName(char *name, int n, int d) { snprintf(name, n, "Fake %d", d); return 0; }
 API cuDeviceTotalMem_v2(size_t *n, int) { *n = 1 << 30; return 0; }
 API cuDeviceGetAttribute(int *v, int what, int) {
-	*v = what == 75 ? fault("capability", 9) : what == 16 ? 4 : 0;
+	*v = what == 75 ? capability() : what == 16 ? 4 : what == 97 ? (capability() < 9 ? LEAST_SHARED : MOST_SHARED) : 0;
 	return 0;
 }
 API cuDevicePrimaryCtxRetain(void **c, int) { *c = (void *)1; allocations = launches = 0; launched.clear(); return 0; }
@@ -175,8 +184,9 @@ API cuModuleGetFunction(void **f, void *m, const char *name) {
 
 static std::map<const Entry *, int> allowed; // shared memory, where told
 API cuFuncSetAttribute(void *f, int what, int value) {
-	if (what != 8 || value < 0 || value > MOST_SHARED) return INVALID;
-	allowed[(const Entry *)f] = value;
+	const Entry *e = (const Entry *)f;
+	if (what != 8 || value < 0 || value > (for_hopper(e) && capability() >= 9 ? MOST_SHARED : LEAST_SHARED)) return INVALID;
+	allowed[e] = value;
 	return 0;
 }
 
@@ -188,6 +198,11 @@ API cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, 
 	Launch l = {e, {gx, gy, gz}, {bx, by, bz}, shared, {}};
 	for (int i = 0; i < e->count; i++) l.arguments.emplace_back((char *)params[i], (char *)params[i] + e->sizes[i]);
 	return act({2, 0, 0, 0, 0, l, {}});
+}
+
+API cuTensorMapEncodeTiled(TensorMap *m, int type, unsigned rank, void *address, const u64 *dim, const u64 *stride, const unsigned *box, const unsigned *step, int interleave, int swizzle, int promotion, int fill) {
+	if (capability() < 9) return INVALID;
+	return encode_map(m, type, rank, address, dim, stride, box, step, interleave, swizzle, promotion, fill);
 }
 
 API cuStreamBeginCapture_v2(void *, int) {

@@ -1,25 +1,32 @@
 // Runs a grid: block after block, each thread of a block as a fibre.
-#include "shim.h"
+#include "run.h"
+#include <stdarg.h>
 #include <sys/mman.h>
 #include <ucontext.h>
+#include <string>
 #include <vector>
 
 dim blockIdx, blockDim, gridDim, threadIdx;
 char *shared_memory;
 
-enum { THREADS = 1024, STACK = 32 << 10 };
+enum { STACK = 32 << 10 };
+enum State { RUNS, SYNCS, SLEEPS, GROUPED, ENDED }; // SLEEPS until an mbarrier's phase is over
 
 static struct Fibre {
 	void *sp;
 	ucontext_t context;
 	char *stack;
-	int site; // of the barrier it waits at; -1 when it is through
+	State state;
+	int site; // where it syncs
+	unsigned passed;
+	u64 *barrier;
+	int parity;
 } fibre[THREADS];
 static struct { void *sp; ucontext_t context; } home;
 static void (*body)(void **);
 static void **arguments;
-static unsigned current;
-static bool backwards;
+unsigned current, shared_bytes;
+bool backwards;
 
 #if defined(__x86_64__)
 // turn saves what a call must preserve and goes on with another stack.
@@ -50,14 +57,47 @@ static void prepare(Fibre &f, void (*start)()) {
 
 void give_up(int site) {
 	Fibre &f = fibre[current];
+	f.state = SYNCS;
 	f.site = site;
 	leave(f);
+	f.passed += site >= 0;
+}
+unsigned passed(unsigned thread) { return fibre[thread].passed; }
+
+void sleep_at(u64 *barrier, int parity) {
+	Fibre &f = fibre[current];
+	f.state = SLEEPS;
+	f.barrier = barrier;
+	f.parity = parity;
+	leave(f);
+}
+void sleep_in_group() {
+	fibre[current].state = GROUPED;
+	leave(fibre[current]);
+}
+void wake(unsigned thread) {
+	if (fibre[thread].state == GROUPED) fibre[thread].state = RUNS;
+}
+bool awaited(const u64 *barrier) {
+	for (unsigned t = 0; t < blockDim.x; t++)
+		if (fibre[t].state == SLEEPS && fibre[t].barrier == barrier) return true;
+	return false;
 }
 
-// fail ends the program: a card would do something else than was meant.
-static void fail(const char *what) {
-	fprintf(stderr, "fake: block %u,%u,%u, thread %u: %s\n", blockIdx.x, blockIdx.y, blockIdx.z, current, what);
+void fail(const char *format, ...) {
+	va_list list;
+	va_start(list, format);
+	fprintf(stderr, "fake: block %u,%u,%u, thread %u: ", blockIdx.x, blockIdx.y, blockIdx.z, current);
+	vfprintf(stderr, format, list);
+	fprintf(stderr, "\n");
 	abort();
+}
+
+unsigned shared_address(const void *p, unsigned bytes, unsigned multiple, const char *what) {
+	long at = (const char *)p - shared_memory;
+	if (at < 0 || at + (long)bytes > (long)shared_bytes) fail("%s: bytes %ld to %ld of shared memory, of which there are %u", what, at, at + bytes, shared_bytes);
+	if (at % multiple) fail("%s: byte %ld of shared memory, which is no multiple of %u", what, at, multiple);
+	return at + SHARED_BASE;
 }
 
 // A thread's copies that are not done, and its closed groups so far.
@@ -131,48 +171,93 @@ void ldmatrix_trans(unsigned *x, const char *row) { load(x, row, true); }
 static void fibre_main() {
 	body(arguments);
 	if (!late && !copies[current].empty()) fail("copies that nobody waited for");
-	fibre[current].site = -1;
+	products_end();
+	fibre[current].state = ENDED;
 	leave(fibre[current]);
 }
 
-// turns lets the block's threads run from barrier to barrier; every other grid
-// in the opposite order, which shows a barrier that is missing.
-static void turns(unsigned n) {
-	for (bool more = true; more;) {
-		more = false;
-		int site = 0;
-		for (unsigned i = 0; i < n; i++) {
-			current = backwards ? n - 1 - i : i;
-			Fibre &f = fibre[current];
-			if (f.site == -1) continue;
-			threadIdx.x = current;
-			enter(f);
-			if (f.site == -1) continue;
-			if (more && f.site != site) {
-				fprintf(stderr, "fake: threads of a block wait at lines %d and %d\n", site, f.site);
-				abort();
-			}
-			more = true;
-			site = f.site;
+// turn_round gives each thread that can go on its turn; every other grid in the
+// opposite order, which shows a barrier that is missing.
+static bool turn_round(unsigned n) {
+	bool moved = false;
+	for (unsigned i = 0; i < n; i++) {
+		current = backwards ? n - 1 - i : i;
+		Fibre &f = fibre[current];
+		if (f.state == SLEEPS && phase_over(f.barrier, f.parity)) f.state = RUNS;
+		if (f.state != RUNS) continue;
+		threadIdx.x = current;
+		enter(f);
+		moved = true;
+	}
+	return moved;
+}
+
+// together lets those threads on that all wait at one __syncthreads.
+static bool together(unsigned n) {
+	const Fibre *first = 0;
+	for (unsigned i = 0; i < n; i++) {
+		Fibre &f = fibre[i];
+		if (f.state == ENDED) continue;
+		if (f.state != SYNCS) return false;
+		if (first && first->site != f.site) {
+			fprintf(stderr, "fake: threads of a block wait at lines %d and %d\n", first->site, f.site);
+			abort();
 		}
+		first = &f;
+	}
+	for (unsigned i = 0; i < n; i++)
+		if (fibre[i].state == SYNCS) fibre[i].state = RUNS;
+	return true;
+}
+
+static std::string reason(const Fibre &f) {
+	char text[240];
+	if (f.state == SYNCS && f.site < 0) return "the rest of the block, at a matrix instruction";
+	if (f.state == SYNCS) snprintf(text, sizeof text, "__syncthreads at line %d", f.site);
+	if (f.state == SLEEPS) snprintf(text, sizeof text, "parity %d of %s", f.parity, barrier_state(f.barrier));
+	return f.state == GROUPED ? "the rest of its warpgroup, at wgmma_wait" : text;
+}
+
+static void deadlock(unsigned n) {
+	fprintf(stderr, "fake: block %u,%u,%u: no thread can go on\n", blockIdx.x, blockIdx.y, blockIdx.z);
+	for (unsigned i = 0, last; i < n; i = last + 1) {
+		last = i;
+		if (fibre[i].state == ENDED) continue;
+		std::string why = reason(fibre[i]);
+		while (last + 1 < n && fibre[last + 1].state != ENDED && reason(fibre[last + 1]) == why) last++;
+		fprintf(stderr, "fake: threads %u to %u wait for %s\n", i, last, why.c_str());
+	}
+	abort();
+}
+
+// turns lets the block's threads run from barrier to barrier. Copies and products
+// that were put off are done when no thread can go on without.
+static void turns(unsigned n) {
+	for (;;) {
+		bool moved = turn_round(n), live = false;
+		for (unsigned i = 0; i < n && !live; i++) live = fibre[i].state != ENDED;
+		if (!live) return;
+		if (!together(n) && !moved && !load_late() && !land_late()) deadlock(n);
 	}
 }
 
 // guarded is the most shared memory that a launch has, which ends at a guard page.
-enum { MOST = 100 << 10 };
+enum { MOST = 228 << 10 };
 static char *guarded() {
 	char *base = (char *)mmap(0, MOST + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	mprotect(base + MOST, 4096, PROT_NONE);
 	return base;
 }
 
-void run_grid(void (*f)(void **), dim grid, dim block, unsigned shared, void **p) {
+void run_grid(void (*f)(void **), dim grid, dim block, unsigned shared, unsigned multiple, void **p) {
 	unsigned n = block.x;
 	static char *memory = guarded();
-	shared_memory = memory + MOST - (shared + 127) / 128 * 128;
+	shared_memory = memory + MOST - (shared + multiple - 1) / multiple * multiple;
+	shared_bytes = shared;
 	late = fault("late", 0);
 	body = f, arguments = p, gridDim = grid, blockDim = block;
-	backwards = !backwards;
+	const char *order = getenv("FAKE_CUDA_ORDER");
+	backwards = order && *order ? *order == '1' : !backwards;
 	for (unsigned t = 0; t < n; t++)
 		if (!fibre[t].stack) fibre[t].stack = (char *)malloc(STACK);
 	for (unsigned b = 0; b < grid.x * grid.y * grid.z; b++) {
@@ -184,12 +269,18 @@ void run_grid(void (*f)(void **), dim grid, dim block, unsigned shared, void **p
 			}
 			continue;
 		}
-		memset(shared_memory, 0xff, shared);
+		memset(shared_memory, 0xff, memory + MOST - shared_memory);
+		barriers_begin();
+		products_begin();
 		for (unsigned t = 0; t < n; t++) {
-			fibre[t].site = 0;
+			fibre[t].state = RUNS;
+			fibre[t].passed = 0;
 			copies[t].clear();
 			prepare(fibre[t], fibre_main);
 		}
 		turns(n);
+		barriers_end();
+		for (char *c = shared_memory + shared; c < memory + MOST; c++)
+			if (*c != (char)0xff) fail("byte %ld of shared memory was written, of which there are %u", (long)(c - shared_memory), shared);
 	}
 }

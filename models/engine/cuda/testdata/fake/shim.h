@@ -11,7 +11,7 @@
 #define __global__ __attribute__((visibility("default")))
 #define __forceinline__ inline
 #define __noinline__ static
-#define __launch_bounds__(n)
+#define __launch_bounds__(...)
 
 struct dim { unsigned x, y, z; };
 extern dim blockIdx, blockDim, gridDim, threadIdx;
@@ -51,15 +51,27 @@ template <bool BF16> inline void mma(float *d, const unsigned *a, const unsigned
 // To the nearest of 10 bits, halves away from 0.
 static inline unsigned to_tf32(unsigned x) { return (x & 0x7fffffff) > 0x7f800000 ? 0x7fffffff : (x + 0x1000) & 0xffffe000; }
 
+// To the nearest of 7 bits, halves to even, the first to the lower half.
+static inline unsigned one_bf16(float x) {
+	unsigned u = __float_as_uint(x), rest = u & 0xffff, kept = u >> 16;
+	return x != x ? 0x7fff : kept + (rest > 0x8000 || (rest == 0x8000 && kept % 2));
+}
+static inline unsigned two_bf16(float low, float high) { return one_bf16(low) | one_bf16(high) << 16; }
+
+#include "hopper.h"
+
 // An entry calls a kernel with the arguments that a launch points at.
 template <int... I> struct list {};
 template <int N, int... I> struct upto : upto<N - 1, N - 1, I...> {};
 template <int... I> struct upto<0, I...> { typedef list<I...> type; };
-template <class... A, int... I> void unpack(void (*f)(A...), void **p, list<I...>) { f(*(A *)p[I]...); }
+template <class A> A argument(void *p) { A a; memcpy(&a, p, sizeof a); return a; }
+template <class... A, int... I> void unpack(void (*f)(A...), void **p, list<I...>) { f(argument<A>(p[I])...); }
 template <class... A> void invoke(void (*f)(A...), void **p) { unpack(f, p, typename upto<sizeof...(A)>::type()); }
-template <class... A> struct Sizes { static const int n = sizeof...(A); static const int of[sizeof...(A)]; };
+constexpr int most() { return 0; }
+template <class... N> constexpr int most(int n, N... more) { return n > most(more...) ? n : most(more...); }
+template <class... A> struct Sizes { static const int n = sizeof...(A), alignment = most(alignof(A)...); static const int of[sizeof...(A)]; };
 template <class... A> const int Sizes<A...>::of[sizeof...(A)] = {(int)sizeof(A)...};
 template <class... A> Sizes<A...> sizes(void (*)(A...));
-struct Entry { const char *name; void (*call)(void **); int count; const int *sizes; };
-#define ENTRY(k) {#k, [](void **p) { invoke(k, p); }, decltype(sizes(k))::n, decltype(sizes(k))::of}
+struct Entry { const char *name; void (*call)(void **); int count; const int *sizes; int alignment; };
+#define ENTRY(k) {#k, [](void **p) { invoke(k, p); }, decltype(sizes(k))::n, decltype(sizes(k))::of, decltype(sizes(k))::alignment}
 extern const Entry entries[];

@@ -1,0 +1,83 @@
+package cuda
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Numbers that lie as wgmma reads them, channels in units of 16 bytes.
+const (
+	kindBulk   = "bulk"   // bfloat16
+	kindBulk32 = "bulk32" // float32 rounded to tf32
+	// kindBulkFilters is bfloat16 of which gradients of filters are summed.
+	kindBulkFilters = "bulkw"
+)
+
+// bulkTiles are the shapes of the Hopper kernels.
+var bulkTiles = []tile{
+	{kindBulk, 128, 256, 64, 8, 1, 4, false}, {kindBulk, 256, 128, 64, 8, 1, 4, false}, {kindBulk, 128, 128, 64, 8, 1, 3, false}, {kindBulk, 128, 64, 64, 8, 1, 4, false}, {kindBulk, 256, 32, 64, 8, 1, 4, false},
+	{kind: kindBulk, rows: 256, cols: 32, depth: 64, down: 8, across: 1, stages: 4, columns: true},
+	{kindBulk32, 128, 256, 32, 8, 1, 4, false}, {kindBulk32, 256, 128, 32, 8, 1, 4, false}, {kindBulk32, 128, 128, 32, 8, 1, 3, false}, {kindBulk32, 128, 64, 32, 8, 1, 4, false}, {kindBulk32, 256, 32, 32, 8, 1, 4, false},
+	{kind: kindBulk32, rows: 256, cols: 32, depth: 32, down: 8, across: 1, stages: 4, columns: true},
+}
+
+// everyTile lists all tiles, those of the cache by place.
+var everyTile = slices.Concat(tiles, bulkTiles, filterTiles)
+
+// bulk says that a tile is one of Hopper's.
+func (t tile) bulk() bool { return strings.HasPrefix(t.kind, kindBulk) }
+
+// columnsTile is the one of a kind whose columns are taps along a row, too.
+func columnsTile(kind string) tile {
+	for _, t := range bulkTiles {
+		if t.kind == kind && t.columns {
+			return t
+		}
+	}
+	panic("no tile of " + kind + " by columns")
+}
+
+// filterTiles are the shapes in which gradients of filters are summed.
+var filterTiles = []tile{
+	{kindBulkFilters, 128, 256, 64, 8, 1, 4, false}, {kindBulkFilters, 128, 128, 64, 8, 1, 4, false}, {kindBulkFilters, 128, 64, 64, 8, 1, 4, false},
+}
+
+// wgmma is the card's product that a tile needs.
+func (t tile) wgmma() string {
+	name, shape, types, turned := fmt.Sprintf("wgmma<true, %d>", t.cols), fmt.Sprintf("m64n%dk16", t.cols), "bf16.bf16", ", 0, 0"
+	switch t.kind {
+	case kindBulk32:
+		name, shape, types, turned = fmt.Sprintf("wgmma<false, %d>", t.cols), fmt.Sprintf("m64n%dk8", t.cols), "tf32.tf32", ""
+	case kindBulkFilters:
+		name, turned = fmt.Sprintf("wgmma_across<%d>", t.cols), ", 1, 1"
+	}
+	var regs, outs []string
+	for i := range t.cols / 2 {
+		regs = append(regs, fmt.Sprintf("%%%d", i))
+		outs = append(outs, fmt.Sprintf("\"+f\"(d[%d])", i))
+	}
+	return fmt.Sprintf("template <> __device__ __forceinline__ void %s(float *d, u64 a, u64 b) {\n"+
+		"\tasm volatile(\"wgmma.mma_async.sync.aligned.%s.f32.%s {%s}, %%%d, %%%d, 1, 1, 1%s;\"\n\t\t: %s : \"l\"(a), \"l\"(b));\n}\n",
+		name, shape, types, strings.Join(regs, ","), t.cols/2, t.cols/2+1, turned, strings.Join(outs, ","))
+}
+
+// bulkSource is the kernel of one of Hopper's tiles.
+func (t tile) bulkSource(sort int) string {
+	bounds, of := fmt.Sprintf("KERNEL __launch_bounds__(%d)", t.threads()), fmt.Sprintf("BulkTile<%v, %d, %d, %d>", t.kind != kindBulk32, t.rows, t.cols, t.stages)
+	switch {
+	case t.kind == kindBulkFilters && sort == gradient:
+		return fmt.Sprintf("%s conv_weights_%s(Spread g, const __grid_constant__ TensorMap gy, const __grid_constant__ TensorMap x, float *parts) { bulk_filters<%s>(g, &gy, &x, parts); }\n", bounds, t, of)
+	case t.kind != kindBulkFilters && sort == forward && !t.columns: // whose kernel is the one without
+		return fmt.Sprintf("%s conv_%s(Bulk g, Post p, const __grid_constant__ TensorMap x, const __grid_constant__ TensorMap w, const float *b, float *out) { bulk<%s>(g, p, &x, &w, b, out); }\n", bounds, t, of)
+	}
+	return ""
+}
+
+// kernel is the name of the one that a tile has in the place of another.
+func (t tile) kernel(of string) string {
+	if t.bulk() && t.kind != kindBulkFilters {
+		of = "conv"
+	}
+	return of + "_" + t.shape()
+}

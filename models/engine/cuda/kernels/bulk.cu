@@ -1,0 +1,142 @@
+// Convolutions on Hopper's tensor cores (wgmma), which read both matrices from
+// shared memory: one warp has boxes of the picture and the filters copied there,
+// STAGES slices ahead, and two warpgroups multiply. What is read lies as bfloat16
+// or as float rounded to tf32, with channels in units of 16 bytes; a slice is 128
+// bytes of the depth of one tap. Borders of zeros are what lies outside of the
+// tensor that a map describes; mirrored ones are in the picture.
+
+template <bool BF16_, int ROWS_, int COLS_, int STAGES_> struct BulkTile {
+	static constexpr bool BF16 = BF16_;
+	static constexpr int ROWS = ROWS_, COLS = COLS_, STAGES = STAGES_, THREADS = 288;
+	static constexpr int LINE = 128, DEPTH = LINE / (BF16 ? 2 : 4); // bytes and numbers of a slice
+	static constexpr int HIGH = ROWS / 128; // products of 64 rows of a warpgroup
+	static constexpr int A = ROWS * LINE, B = COLS * LINE, STAGE = (A + B + 1023) / 1024 * 1024;
+};
+
+// Bulk is what a launch makes: n items of h x w results of o channels. A block's
+// ROWS of them are `across` columns of `high` rows of as many items as that leaves.
+// A transposed convolution has `phase` times `phase` layers of blocks, each of the
+// taps that meet its results. Columns x and rows y read at
+// x*step + sign*tap - pad of the picture; window: a tap is one along the rows
+// alone, whose columns lie together, and results are read as they are counted.
+struct Bulk {
+	int n, h, w, o, across, high, kh, kw, slices, phase, step, sign, pad, window;
+};
+
+// Place is a block's part of the work.
+struct Place {
+	int item, y, x, tall, wide; // its first result, and how many there are of its phase
+	int py, px, ky, kx, taps, across, top, left;
+};
+
+template <class T> __device__ __forceinline__ bool find(const Bulk &g, Place &p) {
+	p.py = blockIdx.z / g.phase, p.px = blockIdx.z % g.phase;
+	p.tall = count(p.py, g.h, g.phase), p.wide = count(p.px, g.w, g.phase);
+	int nx = (count(0, g.w, g.phase) + g.across - 1) / g.across, ny = (count(0, g.h, g.phase) + g.high - 1) / g.high;
+	p.x = blockIdx.x % nx * g.across, p.y = blockIdx.x / nx % ny * g.high, p.item = blockIdx.x / nx / ny * (T::ROWS / (g.across * g.high));
+	p.ky = (p.py + g.pad) % g.phase, p.kx = (p.px + g.pad) % g.phase;
+	int down = count(p.ky, g.kh, g.phase);
+	p.across = count(p.kx, g.kw, g.phase), p.taps = down * p.across;
+	p.top = g.sign > 0 ? -g.pad : (p.py + g.pad - p.ky) / g.phase;
+	p.left = g.sign > 0 ? -g.pad : (p.px + g.pad - p.kx) / g.phase;
+	return p.y < p.tall && p.x < p.wide;
+}
+
+// bring has a slice's boxes copied.
+template <class T> __device__ __forceinline__ void bring(const Bulk &g, const Place &p, const TensorMap *a, const TensorMap *b, char *to, u64 *full, int tap, int slice) {
+	int ty = tap / p.across, tx = tap % p.across, k = slice * T::DEPTH;
+	barrier_expect(full, T::A + T::B);
+	if (g.window) bulk_load(to, a, full, k, p.x, ty, p.y, p.item);
+	else bulk_load(to, a, full, k, p.x * g.step + g.sign * tx + p.left, 0, p.y * g.step + g.sign * ty + p.top, p.item);
+	bulk_load(to + T::A, b, full, k, p.kx + tx * g.phase, p.ky + ty * g.phase, blockIdx.y * T::COLS);
+}
+
+// row_of is where the row of results begins that number r of a block's is of, or -1.
+template <class T> __device__ __forceinline__ int row_of(const Bulk &g, const Place &p, int r) {
+	int x = p.x + r % g.across, y = p.y + r / g.across % g.high, item = p.item + r / (g.across * g.high);
+	if (x >= p.wide || y >= p.tall || item >= g.n) return -1;
+	return ((item * g.h + y * g.phase + p.py) * g.w + x * g.phase + p.px) * g.o;
+}
+
+// hand_out writes what a thread holds: of two rows of each 64, two neighbours of
+// every eight columns. Results that nothing is fused behind are written as they
+// are; others pass through shared memory, from which a loop takes them that is
+// not unrolled: what can be fused is long.
+template <class T> __device__ __forceinline__ void hand_out(const Bulk &g, const Place &p, const Post &fused, const float (*acc)[T::COLS / 2], char *slices, u64 *joined,
+	const float *bias, float *out) {
+	int t = threadIdx.x, first = t / 128 * (T::ROWS / 2) + t % 128 / 32 * 16 + t % 32 / 4, col = blockIdx.y * T::COLS + t % 4 * 2;
+	if (fused.kind0 == NOTHING && fused.kind1 == NOTHING && !fused.half && g.o % 2 == 0) {
+#pragma unroll
+		for (int i = 0; i < 2 * T::HIGH; i++) {
+			int at = row_of<T>(g, p, first + i / 2 * 64 + i % 2 * 8);
+			if (at < 0) continue;
+#pragma unroll
+			for (int j = 0; j < T::COLS / 8; j++) {
+				int o = col + 8 * j;
+				Line<float, 2> v = {{acc[i / 2][4 * j + i % 2 * 2], acc[i / 2][4 * j + i % 2 * 2 + 1]}};
+				if (o >= g.o) continue;
+				if (bias) v.of[0] += bias[o], v.of[1] += bias[o + 1];
+				*(Line<float, 2> *)(out + at + o) = v;
+			}
+		}
+		return;
+	}
+	float *mine = (float *)slices + t;
+	barrier_arrive(joined);
+	barrier_wait(joined, 0); // now nobody reads the slices
+#pragma unroll
+	for (int i = 0; i < T::HIGH * T::COLS / 2; i++) mine[256 * i] = acc[i / (T::COLS / 2)][i % (T::COLS / 2)];
+#pragma unroll 1
+	for (int i = 0; i < T::HIGH * T::COLS / 2; i++) {
+		int e = i % (T::COLS / 2), o = col + e / 4 * 8 + e % 2;
+		int at = row_of<T>(g, p, first + i / (T::COLS / 2) * 64 + e / 2 % 2 * 8);
+		if (at >= 0 && o < g.o) post(fused, mine[256 * i] + (bias ? bias[o] : 0), at + o, out);
+	}
+}
+
+// bulk makes the results of a block. Barriers are waited for in bounds: a fault
+// ends in wrong numbers, which the first use of a kernel looks for, and in no hang.
+template <class T> __device__ __forceinline__ void bulk(const Bulk &g, const Post &post, const TensorMap *a, const TensorMap *b, const float *bias, float *out) {
+	Place p;
+	if (!find<T>(g, p)) return;
+	char *slices = shared_1024();
+	u64 *full = (u64 *)(slices + T::STAGES * T::STAGE), *empty = full + T::STAGES, *joined = empty + T::STAGES;
+	int t = threadIdx.x, group = t / 128, steps = p.taps * g.slices;
+	if (t == 0) {
+		for (int i = 0; i < T::STAGES; i++) {
+			barrier_init(full + i, 1);
+			barrier_init(empty + i, 2);
+		}
+		barrier_init(joined, 256);
+		barriers_visible();
+	}
+	__syncthreads();
+	if (group == 2) {
+		if (t % 32) return;
+		for (int i = 0, stage = 0, turn = 1, tap = 0, slice = 0; i < steps; i++) {
+			barrier_wait(empty + stage, turn);
+			bring<T>(g, p, a, b, slices + stage * T::STAGE, full + stage, tap, slice);
+			if (++slice == g.slices) slice = 0, tap++;
+			if (++stage == T::STAGES) stage = 0, turn ^= 1;
+		}
+		return;
+	}
+	float acc[T::HIGH][T::COLS / 2] = {};
+	for (int i = 0, stage = 0, turn = 0; i < steps; i++) {
+		barrier_wait(full + stage, turn);
+		const char *from = slices + stage * T::STAGE;
+		u64 x = wgmma_matrix(from + group * (T::A / 2)), y = wgmma_matrix(from + T::A);
+		wgmma_fence();
+#pragma unroll
+		for (int k = 0; k < 4; k++) {
+#pragma unroll
+			for (int m = 0; m < T::HIGH; m++) wgmma<T::BF16, T::COLS>(acc[m], x + m * (64 * T::LINE / 16) + 2 * k, y + 2 * k);
+		}
+		wgmma_commit();
+		wgmma_wait<1>(); // the slice before has been read
+		if (i && t % 128 == 0) barrier_arrive(empty + (stage ? stage - 1 : T::STAGES - 1));
+		if (++stage == T::STAGES) stage = 0, turn ^= 1;
+	}
+	wgmma_wait<0>();
+	hand_out<T>(g, p, post, acc, slices, joined, bias, out);
+}
