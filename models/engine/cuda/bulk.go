@@ -14,12 +14,15 @@ const (
 	kindBulkFilters = "bulkw"
 )
 
-// bulkTiles are the shapes of the Hopper kernels.
-var bulkTiles = []tile{
-	{kindBulk, 128, 256, 64, 8, 1, 4, false}, {kindBulk, 256, 128, 64, 8, 1, 4, false}, {kindBulk, 128, 128, 64, 8, 1, 3, false}, {kindBulk, 128, 64, 64, 8, 1, 4, false}, {kindBulk, 256, 32, 64, 8, 1, 4, false},
-	{kind: kindBulk, rows: 256, cols: 32, depth: 64, down: 8, across: 1, stages: 4, columns: true},
-	{kindBulk32, 128, 256, 32, 8, 1, 4, false}, {kindBulk32, 256, 128, 32, 8, 1, 4, false}, {kindBulk32, 128, 128, 32, 8, 1, 3, false}, {kindBulk32, 128, 64, 32, 8, 1, 4, false}, {kindBulk32, 256, 32, 32, 8, 1, 4, false},
-	{kind: kindBulk32, rows: 256, cols: 32, depth: 32, down: 8, across: 1, stages: 4, columns: true},
+// bulkTiles are the shapes of the Hopper kernels: those of up to 96 KB a block leave
+// room for another beside it. Their shapes were chosen, not measured.
+var bulkTiles = slices.Concat(bulkTilesOf(kindBulk, 64), bulkTilesOf(kindBulk32, 32))
+
+func bulkTilesOf(kind string, depth int) []tile {
+	return []tile{
+		{kind, 128, 256, depth, 8, 1, 4, false}, {kind, 256, 128, depth, 8, 1, 4, false}, {kind, 128, 128, depth, 8, 1, 3, false}, {kind, 128, 64, depth, 8, 1, 4, false},
+		{kind, 64, 128, depth, 4, 1, 4, false}, {kind, 64, 64, depth, 4, 1, 5, false}, {kind, 256, 32, depth, 8, 1, 4, false}, {kind, 256, 32, depth, 8, 1, 4, true},
+	}
 }
 
 // everyTile lists all tiles, those of the cache by place.
@@ -64,7 +67,7 @@ func (t tile) wgmma() string {
 
 // bulkSource is the kernel of one of Hopper's tiles.
 func (t tile) bulkSource(sort int) string {
-	bounds, of := fmt.Sprintf("KERNEL __launch_bounds__(%d)", t.threads()), fmt.Sprintf("BulkTile<%v, %d, %d, %d>", t.kind != kindBulk32, t.rows, t.cols, t.stages)
+	bounds, of := fmt.Sprintf("KERNEL __launch_bounds__(%d)", t.threads()), fmt.Sprintf("BulkTile<%v, %d, %d, %d, %d>", t.kind != kindBulk32, t.rows, t.cols, t.down*t.across/4, t.stages)
 	switch {
 	case t.kind == kindBulkFilters && sort == gradient:
 		return fmt.Sprintf("%s conv_weights_%s(Spread g, const __grid_constant__ TensorMap gy, const __grid_constant__ TensorMap x, float *parts) { bulk_filters<%s>(g, &gy, &x, parts); }\n", bounds, t, of)

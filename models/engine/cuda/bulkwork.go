@@ -229,7 +229,7 @@ func (b bulk) fitting(c *compiler) []tile {
 		rows, cols, layers = g.x[0]*ceil(g.x[2], g.stride)*ceil(g.x[3], g.stride), g.x[1], g.stride*g.stride
 	}
 	fit := fittingOf(bulkTiles, kind, rows, cols, layers, c.d.units)
-	fit = fit[:mostTiles/2]
+	fit = fit[:mostTiles]
 	if columns := columnsTile(kind); !b.back && g.stride == 1 && byColumns(columns, g.kw, g.y[1]) {
 		fit = append(fit, columns)
 	}

@@ -167,7 +167,11 @@ func (c *compiler) compile() error {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
 	}
-	return c.emitAdam()
+	if err := c.emitAdam(); err != nil {
+		return err
+	}
+	c.fuseFrames()
+	return nil
 }
 
 // label is what errors and profiles call an instruction.

@@ -243,7 +243,7 @@ func (p pointwise) step(n int, at [idOut + 1]slot) step {
 	if p.mode == pwRelu {
 		kind = op.LeakyReLU // of slope 0 too
 	}
-	return flat("map", n, intArg(f), intArg(int(kind)), intArg(n), floatArg(float32(p.slope)), floatArg(0), slotArg(at[idOut]), slotArg(b), slotArg(none), slotArg(at[idOut]))
+	return lines("map", n, intArg(f), intArg(int(kind)), intArg(n), floatArg(float32(p.slope)), floatArg(0), slotArg(at[idOut]), slotArg(b), slotArg(none), slotArg(at[idOut]))
 }
 
 // multiply gives a product to the computation's stream.

@@ -1,15 +1,15 @@
 // Convolutions on Hopper's tensor cores (wgmma), which read both matrices from
 // shared memory: one warp has boxes of the picture and the filters copied there,
-// STAGES slices ahead, and two warpgroups multiply. What is read lies as bfloat16
+// STAGES slices ahead, and one or two warpgroups multiply. What is read lies as bfloat16
 // or as float rounded to tf32, with channels in units of 16 bytes; a slice is 128
 // bytes of the depth of one tap. Borders of zeros are what lies outside of the
 // tensor that a map describes; mirrored ones are in the picture.
 
-template <bool BF16_, int ROWS_, int COLS_, int STAGES_> struct BulkTile {
+template <bool BF16_, int ROWS_, int COLS_, int GROUPS_, int STAGES_> struct BulkTile {
 	static constexpr bool BF16 = BF16_;
-	static constexpr int ROWS = ROWS_, COLS = COLS_, STAGES = STAGES_, THREADS = 288;
+	static constexpr int ROWS = ROWS_, COLS = COLS_, GROUPS = GROUPS_, STAGES = STAGES_; // GROUPS warpgroups multiply
 	static constexpr int LINE = 128, DEPTH = LINE / (BF16 ? 2 : 4); // bytes and numbers of a slice
-	static constexpr int HIGH = ROWS / 128; // products of 64 rows of a warpgroup
+	static constexpr int HIGH = ROWS / GROUPS / 64; // products of 64 rows of a warpgroup
 	static constexpr int A = ROWS * LINE, B = COLS * LINE, STAGE = (A + B + 1023) / 1024 * 1024;
 };
 
@@ -64,7 +64,7 @@ template <class T> __device__ __forceinline__ int row_of(const Bulk &g, const Pl
 // not unrolled: what can be fused is long.
 template <class T> __device__ __forceinline__ void hand_out(const Bulk &g, const Place &p, const Post &fused, const float (*acc)[T::COLS / 2], char *slices, u64 *joined,
 	const float *bias, float *out) {
-	int t = threadIdx.x, first = t / 128 * (T::ROWS / 2) + t % 128 / 32 * 16 + t % 32 / 4, col = blockIdx.y * T::COLS + t % 4 * 2;
+	int t = threadIdx.x, first = t / 128 * (T::ROWS / T::GROUPS) + t % 128 / 32 * 16 + t % 32 / 4, col = blockIdx.y * T::COLS + t % 4 * 2;
 	if (fused.kind0 == NOTHING && fused.kind1 == NOTHING && !fused.half && g.o % 2 == 0) {
 #pragma unroll
 		for (int i = 0; i < 2 * T::HIGH; i++) {
@@ -85,12 +85,12 @@ template <class T> __device__ __forceinline__ void hand_out(const Bulk &g, const
 	barrier_arrive(joined);
 	barrier_wait(joined, 0); // now nobody reads the slices
 #pragma unroll
-	for (int i = 0; i < T::HIGH * T::COLS / 2; i++) mine[256 * i] = acc[i / (T::COLS / 2)][i % (T::COLS / 2)];
+	for (int i = 0; i < T::HIGH * T::COLS / 2; i++) mine[128 * T::GROUPS * i] = acc[i / (T::COLS / 2)][i % (T::COLS / 2)];
 #pragma unroll 1
 	for (int i = 0; i < T::HIGH * T::COLS / 2; i++) {
 		int e = i % (T::COLS / 2), o = col + e / 4 * 8 + e % 2;
 		int at = row_of<T>(g, p, first + i / (T::COLS / 2) * 64 + e / 2 % 2 * 8);
-		if (at >= 0 && o < g.o) post(fused, mine[256 * i] + (bias ? bias[o] : 0), at + o, out);
+		if (at >= 0 && o < g.o) post(fused, mine[128 * T::GROUPS * i] + (bias ? bias[o] : 0), at + o, out);
 	}
 }
 
@@ -105,13 +105,13 @@ template <class T> __device__ __forceinline__ void bulk(const Bulk &g, const Pos
 	if (t == 0) {
 		for (int i = 0; i < T::STAGES; i++) {
 			barrier_init(full + i, 1);
-			barrier_init(empty + i, 2);
+			barrier_init(empty + i, T::GROUPS);
 		}
-		barrier_init(joined, 256);
+		barrier_init(joined, 128 * T::GROUPS);
 		barriers_visible();
 	}
 	__syncthreads();
-	if (group == 2) {
+	if (group == T::GROUPS) {
 		if (t % 32) return;
 		for (int i = 0, stage = 0, turn = 1, tap = 0, slice = 0; i < steps; i++) {
 			barrier_wait(empty + stage, turn);
@@ -125,7 +125,7 @@ template <class T> __device__ __forceinline__ void bulk(const Bulk &g, const Pos
 	for (int i = 0, stage = 0, turn = 0; i < steps; i++) {
 		barrier_wait(full + stage, turn);
 		const char *from = slices + stage * T::STAGE;
-		u64 x = wgmma_matrix(from + group * (T::A / 2)), y = wgmma_matrix(from + T::A);
+		u64 x = wgmma_matrix(from + group * (T::A / T::GROUPS)), y = wgmma_matrix(from + T::A);
 		wgmma_fence();
 #pragma unroll
 		for (int k = 0; k < 4; k++) {

@@ -26,14 +26,20 @@ __device__ __forceinline__ void barrier_arrive(u64 *b) {
 	asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" :: "r"(shared_address(b)) : "memory");
 }
 
-// barrier_wait waits for the phase of a parity; false: it does not come. A try
-// waits for some time by itself, so that the bound is seconds.
-__device__ __forceinline__ bool barrier_wait(u64 *b, int parity) {
-	unsigned at = shared_address(b), done = 0;
-	for (int tries = 0; !done && tries < 1 << 20; tries++)
-		asm volatile("{ .reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2; selp.u32 %0, 1, 0, p; }"
-			: "=r"(done) : "r"(at), "r"(parity) : "memory");
+// barrier_wait waits for the phase of a parity; false: it has not come in 2^32
+// cycles of the clock, some two seconds.
+__device__ __forceinline__ bool barrier_try(unsigned at, int parity) {
+	unsigned done;
+	asm volatile("{ .reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2; selp.u32 %0, 1, 0, p; }"
+		: "=r"(done) : "r"(at), "r"(parity) : "memory");
 	return done;
+}
+__device__ __forceinline__ bool barrier_wait(u64 *b, int parity) {
+	unsigned at = shared_address(b);
+	if (barrier_try(at, parity)) return true;
+	for (long long begin = clock64(); clock64() - begin < 1ll << 32;)
+		if (barrier_try(at, parity)) return true;
+	return false;
 }
 
 __device__ __forceinline__ void bulk_load(void *to, const TensorMap *m, u64 *b, int c0, int c1, int c2, int c3, int c4) {

@@ -23,12 +23,12 @@ template <class T> __device__ __forceinline__ void bulk_filters(const Spread &g,
 	if (t == 0) {
 		for (int i = 0; i < T::STAGES; i++) {
 			barrier_init(full + i, 1);
-			barrier_init(empty + i, 2);
+			barrier_init(empty + i, T::GROUPS);
 		}
 		barriers_visible();
 	}
 	__syncthreads();
-	if (group == 2) {
+	if (group == T::GROUPS) {
 		if (t % 32) return;
 		for (int i = 0, stage = 0, turn = 1; i < steps; i++) {
 			int px = (from + i) % nx * g.across, py = (from + i) / nx % ny * g.high, item = (from + i) / nx / ny * items;

@@ -90,65 +90,6 @@ KERNEL gather_lines(Span s, const float *x, const float *moments, const float *g
 	deliver_sums(s, a, b, room, parts);
 }
 
-// Gate is the gradient of a ReLU behind a normalisation: 1 where that is above 0,
-// else low. What the normalisation made is made again, so that it need not be read.
-struct Gate {
-	int affine;
-	float low;
-	const float *gamma, *beta;
-};
-
-// Gates are those of four channels.
-struct Gates {
-	float low;
-	bool affine;
-	Four gamma, beta;
-	__device__ __forceinline__ Gates(const Gate &g, int c) : low(g.low), affine(g.affine), gamma(), beta() {
-		if (!affine) return;
-		gamma = four(g.gamma, c);
-		beta = four(g.beta, c);
-	}
-	// through takes the gradients of n lines, of which xhat is known, through.
-	template <int N> __device__ __forceinline__ void through(const Four *xhat, Four *g) const {
-		Four y[N];
-		for (int u = 0; u < N; u++) y[u] = xhat[u];
-		if (affine)
-			for (int u = 0; u < N; u++)
-				for (int e = 0; e < 4; e++) y[u].of[e] = y[u].of[e] * gamma.of[e] + beta.of[e];
-		for (int u = 0; u < N; u++)
-			for (int e = 0; e < 4; e++) g[u].of[e] *= y[u].of[e] > 0 ? 1 : low;
-	}
-};
-
-template <int N> __device__ __forceinline__ void sum_gated(const Walk &w, const float *x, const float *gy, const Four *m, const Gates &gates, double *a, double *b) {
-	Four v[N], g[N], xhat[N];
-	for (int u = 0; u < N; u++) v[u] = four(x, w.at + u * w.stride);
-	for (int u = 0; u < N; u++) g[u] = four(gy, w.at + u * w.stride);
-	for (int u = 0; u < N; u++)
-		for (int e = 0; e < 4; e++) xhat[u].of[e] = (v[u].of[e] - m[e / 2].of[e % 2 * 2]) * m[e / 2].of[e % 2 * 2 + 1];
-	gates.through<N>(xhat, g);
-	for (int u = 0; u < N; u++)
-		for (int e = 0; e < 4; e++) {
-			double one = g[u].of[e], mean = m[e / 2].of[e % 2 * 2], rstd = m[e / 2].of[e % 2 * 2 + 1];
-			a[e] += one;
-			b[e] += one * (v[u].of[e] - mean) * rstd;
-		}
-}
-
-// gather_gated sums gy and gy*xhat, where gy comes through a gate.
-KERNEL gather_gated(Span s, Gate gate, const float *x, const float *moments, const float *gy, double *parts) {
-	SHARED(double, room);
-	Walk w = sweep(s);
-	double a[4] = {}, b[4] = {};
-	if (w.c < s.channels) {
-		Four m[2] = {four(moments, 2 * w.row), four(moments, 2 * w.row + 4)};
-		Gates gates(gate, w.c);
-		for (; more<2>(w); pass<2>(w)) sum_gated<2>(w, x, gy, m, gates, a, b);
-		for (; more<1>(w); pass<1>(w)) sum_gated<1>(w, x, gy, m, gates, a, b);
-	}
-	deliver_sums(s, a, b, room, parts);
-}
-
 enum { MOMENTS, SUMS, FIRST };
 
 // finish_stats joins the parts of n rows: the sums as they are, the first of them
@@ -202,10 +143,18 @@ KERNEL normalize(int n, Divisor channels, Divisor item, Post p, const float *x, 
 
 // Scales are the numbers that four channels are normalised by: pairs of mean and
 // rstd, gamma and beta.
-struct Scales { Four moments[2], gamma, beta; };
+struct Scales {
+	Four moments[2], gamma, beta;
+	__device__ __forceinline__ Scales(const Walk &w, const float *moments, const float *g, const float *b) : moments{four(moments, 2 * w.row), four(moments, 2 * w.row + 4)}, gamma(), beta() {
+		if (!g) return;
+		gamma = four(g, w.c);
+		beta = four(b, w.c);
+	}
+};
 
-template <int N> __device__ __forceinline__ void normalize_some(const Walk &w, const Post &p, const Scales &s, bool affine, const float *x, float *out) {
-	Four v[N], add[N] = {};
+// normalized makes n lines and what is behind them.
+template <int N> __device__ __forceinline__ void normalized(const Walk &w, const Post &p, const Scales &s, bool affine, const float *x, Four *v) {
+	Four add[N] = {};
 	for (int u = 0; u < N; u++) v[u] = four(x, w.at + u * w.stride);
 	if (p.add)
 		for (int u = 0; u < N; u++) add[u] = four(p.add, w.at + u * w.stride);
@@ -216,10 +165,20 @@ template <int N> __device__ __forceinline__ void normalize_some(const Walk &w, c
 			for (int e = 0; e < 4; e++) v[u].of[e] = v[u].of[e] * s.gamma.of[e] + s.beta.of[e];
 	step_on<N>(p.kind0, p.slope0, v, add);
 	step_on<N>(p.kind1, p.slope1, v, add);
+}
+
+// store writes n lines where they lie.
+template <int N> __device__ __forceinline__ void store(const Walk &w, int half, const Four *v, float *out) {
 	for (int u = 0; u < N; u++) {
-		if (p.half) put_half(out, w.at + u * w.stride, v[u]);
+		if (half) put_half(out, w.at + u * w.stride, v[u]);
 		else put(out, w.at + u * w.stride, v[u]);
 	}
+}
+
+template <int N> __device__ __forceinline__ void normalize_some(const Walk &w, const Post &p, const Scales &s, bool affine, const float *x, float *out) {
+	Four v[N];
+	normalized<N>(w, p, s, affine, x, v);
+	store<N>(w, p.half, v, out);
 }
 
 // normalize_lines does what normalize does where channels are a multiple of four
@@ -227,73 +186,54 @@ template <int N> __device__ __forceinline__ void normalize_some(const Walk &w, c
 KERNEL normalize_lines(Span span, Post p, const float *x, const float *moments, const float *gamma, const float *beta, float *out) {
 	Walk w = walk(span);
 	if (w.c >= span.channels) return;
-	Scales s = {{four(moments, 2 * w.row), four(moments, 2 * w.row + 4)}, {}, {}};
-	if (gamma) {
-		s.gamma = four(gamma, w.c);
-		s.beta = four(beta, w.c);
-	}
+	Scales s(w, moments, gamma, beta);
 	for (; more<FEW>(w); pass<FEW>(w)) normalize_some<FEW>(w, p, s, gamma, x, out);
 	for (; more<1>(w); pass<1>(w)) normalize_some<1>(w, p, s, gamma, x, out);
 }
 
-KERNEL norm_grad(int n, Divisor channels, Divisor item, int pixels, const float *x, const float *moments, const float *gy, const float *sums, const float *gamma, float *out) {
-	EACH(i, n) {
-		int c;
-		split(channels, i, c);
-		int row = item.over(i) * channels.by + c;
-		float rstd = moments[2 * row + 1], xhat = (x[i] - moments[2 * row]) * rstd;
-		float v = gy[i] - sums[2 * row] / pixels - xhat * (sums[2 * row + 1] / pixels);
-		out[i] = v * (gamma ? rstd * gamma[c] : rstd);
-	}
-}
-
-// Slopes are, of four channels, mean and rstd, the means of gy and of gy*xhat, and
-// what the gradient is multiplied by.
-struct Slopes {
-	Four mean, rstd, g, gx, by;
-	__device__ __forceinline__ Slopes(const Walk &w, int pixels, const float *moments, const float *sums, const float *gamma) {
-		for (int e = 0; e < 4; e++) {
-			int row = 2 * (w.row + e);
-			mean.of[e] = moments[row];
-			rstd.of[e] = moments[row + 1];
-			g.of[e] = sums[row] / pixels;
-			gx.of[e] = sums[row + 1] / pixels;
-			by.of[e] = gamma ? rstd.of[e] * gamma[w.c + e] : rstd.of[e];
-		}
+// Border is a frame of pad mirrored pixels around pictures of h x w.
+struct Border {
+	Divisor h, w;
+	int pad;
+	// mirrors is where a line of n pixels shows pixel i: at its own place and up to
+	// two more, or -1.
+	__device__ __forceinline__ void mirrors(int i, int n, int *at) const {
+		at[0] = i + pad;
+		at[1] = i > 0 && i <= pad ? pad - i : -1;
+		at[2] = i < n - 1 && i >= n - 1 - pad ? 2 * (n - 1) - i + pad : -1;
 	}
 };
 
-// norm_grad_some does n lines, through gates where there are some.
-template <int N> __device__ __forceinline__ void norm_grad_some(const Walk &w, const Slopes &s, const Gates *gates, const float *x, const float *gy, float *out) {
-	Four v[N], g[N];
-	for (int u = 0; u < N; u++) v[u] = four(x, w.at + u * w.stride);
-	for (int u = 0; u < N; u++) g[u] = four(gy, w.at + u * w.stride);
-	for (int u = 0; u < N; u++)
-		for (int e = 0; e < 4; e++) v[u].of[e] = (v[u].of[e] - s.mean.of[e]) * s.rstd.of[e];
-	if (gates) gates->through<N>(v, g);
-	for (int u = 0; u < N; u++) {
-		for (int e = 0; e < 4; e++) v[u].of[e] = (g[u].of[e] - s.g.of[e] - v[u].of[e] * s.gx.of[e]) * s.by.of[e];
-		put(out, w.at + u * w.stride, v[u]);
-	}
+// put_framed writes a line of a pixel of all items as bfloat16 wherever the
+// picture with its border shows it.
+__device__ __forceinline__ void put_framed(const Border &f, int pixel, int channels, int c, const Four &v, void *out) {
+	int x, y, item = split(f.h, split(f.w, pixel, x), y), wide = f.w.by + 2 * f.pad, ys[3], xs[3];
+	f.mirrors(y, f.h.by, ys);
+	f.mirrors(x, f.w.by, xs);
+	item *= f.h.by + 2 * f.pad;
+	put_half(out, ((item + ys[0]) * wide + xs[0]) * channels + c, v);
+	if ((ys[1] & ys[2] & xs[1] & xs[2]) < 0) return;
+	for (int a = 0; a < 3; a++)
+		for (int b = 0; b < 3; b++)
+			if (a + b > 0 && ys[a] >= 0 && xs[b] >= 0) put_half(out, ((item + ys[a]) * wide + xs[b]) * channels + c, v);
 }
 
-// norm_grad_lines does what norm_grad does where channels are a multiple of four.
-KERNEL norm_grad_lines(Span span, int pixels, const float *x, const float *moments, const float *gy, const float *sums, const float *gamma, float *out) {
-	Walk w = walk(span);
-	if (w.c >= span.channels) return;
-	Slopes s(w, pixels, moments, sums, gamma);
-	for (; more<FEW>(w); pass<FEW>(w)) norm_grad_some<FEW>(w, s, nullptr, x, gy, out);
-	for (; more<1>(w); pass<1>(w)) norm_grad_some<1>(w, s, nullptr, x, gy, out);
+template <int N> __device__ __forceinline__ void normalize_framed_some(const Walk &w, int pixel, int channels, const Post &p, const Border &f, const Scales &s, bool affine, const float *x, float *out, void *framed) {
+	Four v[N];
+	normalized<N>(w, p, s, affine, x, v);
+	if (out) store<N>(w, p.half, v, out);
+	for (int u = 0; u < N; u++) put_framed(f, pixel + w.p + u * w.step, channels, w.c, v[u], framed);
 }
 
-// norm_grad_gated does so where gy comes through a gate.
-KERNEL norm_grad_gated(Span span, Gate gate, int pixels, const float *x, const float *moments, const float *gy, const float *sums, float *out) {
+// normalize_framed also writes what convolutions read, as bfloat16 with its
+// border; out may be none.
+KERNEL normalize_framed(Span span, Post p, Border f, const float *x, const float *moments, const float *gamma, const float *beta, float *out, void *framed) {
 	Walk w = walk(span);
 	if (w.c >= span.channels) return;
-	Slopes s(w, pixels, moments, sums, gate.gamma);
-	Gates gates(gate, w.c);
-	for (; more<2>(w); pass<2>(w)) norm_grad_some<2>(w, s, &gates, x, gy, out);
-	for (; more<1>(w); pass<1>(w)) norm_grad_some<1>(w, s, &gates, x, gy, out);
+	Scales s(w, moments, gamma, beta);
+	int pixel = blockIdx.y * span.pixels;
+	for (; more<2>(w); pass<2>(w)) normalize_framed_some<2>(w, pixel, span.channels, p, f, s, gamma, x, out, framed);
+	for (; more<1>(w); pass<1>(w)) normalize_framed_some<1>(w, pixel, span.channels, p, f, s, gamma, x, out, framed);
 }
 
 KERNEL stored_moments(int n, float eps, const float *mean, const float *variance, float *out) {
