@@ -18,7 +18,7 @@ func (b bulkFilters) fitting(c *compiler) []tile {
 		return nil
 	}
 	g := b.g
-	return fittingOf(filterTiles, kindBulkFilters, g.y[1], g.x[1], g.kh*g.kw, c.d.units)[:mostTiles/2]
+	return fittingOf(filterTiles, kindBulkFilters, "", g.y[1], g.x[1], g.kh*g.kw, c.d.units)[:mostTiles/2]
 }
 
 // positions is how many are summed in a slice.

@@ -137,8 +137,11 @@ func (b bulk) steps(c *compiler, t tile) []step {
 		return b.scattering(c, t)
 	}
 	i, taps := g.x[1], g.kh*g.kw
-	if t.columns {
+	switch t.form {
+	case byColumns:
 		return b.byColumns(c, t)
+	case byWinograd:
+		return b.byWinograd(c, t)
 	}
 	// Few channels: the taps of a row lie together in a picture with borders.
 	window := i < t.depth && g.kw > 1 && c.d.overlaps()
@@ -194,11 +197,15 @@ type bulkWork struct {
 	t                                          tile
 	n, h, w, o, kh, kw, phase, step, sign, pad int
 	window                                     bool
+	apart                                      bool // each item has filters of its own: the taps of others
 }
 
 // launch is a step of the kernels.
 func (b bulkWork) launch(picture, filters tensorMap, post arg, bias, out slot) step {
 	across, high, blocks := shapeBlocks(b.t.rows, b.n, ceil(b.h, b.phase), ceil(b.w, b.phase), b.step)
+	if b.apart {
+		across, high, blocks = b.t.rows, 1, b.n*ceil(b.w, b.t.rows)
+	}
 	depth := b.t.depth
 	picture.half, filters.half = b.t.as() == asBFloat16, b.t.as() == asBFloat16
 	picture.box, picture.stride = []int{depth, across, 1, high, b.t.rows / (across * high)}, []int{1, 1, 1, 1, 1}
@@ -208,7 +215,7 @@ func (b bulkWork) launch(picture, filters tensorMap, post arg, bias, out slot) s
 	}
 	filters.box, filters.stride = []int{depth, 1, 1, b.t.cols}, []int{1, 1, 1, 1}
 	work := structArg(intArg(b.n), intArg(b.h), intArg(b.w), intArg(b.o), intArg(across), intArg(high), intArg(b.kh), intArg(b.kw), intArg(ceil(picture.dims[0], depth)),
-		intArg(b.phase), intArg(b.step), intArg(b.sign), intArg(b.pad), boolArg(b.window))
+		intArg(b.phase), intArg(b.step), intArg(b.sign), intArg(b.pad), boolArg(b.window), boolArg(b.apart))
 	return step{kernel: b.t.kernel("conv"), grid: [3]int{blocks, ceil(b.o, b.t.cols), b.phase * b.phase}, block: b.t.threads(), shared: b.t.shared(),
 		args: []arg{work, post, mapArg(picture), mapArg(filters), slotArg(bias), slotArg(out)}}
 }
@@ -240,13 +247,16 @@ func (b bulk) fitting(c *compiler) []tile {
 	if b.back {
 		rows, cols, layers = g.x[0]*ceil(g.x[2], g.stride)*ceil(g.x[3], g.stride), g.x[1], g.stride*g.stride
 	}
-	fit := fittingOf(bulkTiles, kind, rows, cols, layers, c.d.units)
+	fit := fittingOf(bulkTiles, kind, "", rows, cols, layers, c.d.units)
 	fit = fit[:mostTiles]
-	if columns := columnsTile(kind); !b.back && g.stride == 1 && byColumns(columns, g.kw, g.y[1]) {
+	if columns := columnsTile(kind); !b.back && g.stride == 1 && manyColumns(columns, g.kw, g.y[1]) {
 		fit = append(fit, columns)
+	}
+	if _, constant := c.constants[b.w]; constant && kind == kindBulk && !b.back && winograd(g) {
+		fit = append(fit, fittingOf(bulkTiles, kind, byWinograd, b.tiles(), cols, winogradPoints, c.d.units)...)
 	}
 	return fit
 }
 
-// byColumns says that the taps of a row of all filters are columns enough of a tile.
-func byColumns(t tile, taps, filters int) bool { return taps > 2 && taps*filters <= t.cols }
+// manyColumns says that the taps of a row of all filters are columns enough of a tile.
+func manyColumns(t tile, taps, filters int) bool { return taps > 2 && taps*filters <= t.cols }

@@ -53,7 +53,7 @@ func parts(names ...string) string {
 }
 
 // baseParts is what every program may need: all but the tiles.
-var baseParts = []string{"common", "elem", "tile", "conv", "arrange", "norm", "normgrad", "plane", "shape", "loss", "picture"}
+var baseParts = []string{"common", "elem", "tile", "conv", "arrange", "wino", "norm", "normgrad", "plane", "shape", "loss", "picture"}
 
 // kinds of numbers have kernels of their own for each of their tiles; parts is
 // what those need besides common.cu. Where only is a capability, they use its own
