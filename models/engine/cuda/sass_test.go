@@ -16,10 +16,10 @@ import (
 // (HMMA are the matrix units of a warp, HGMMA of four; LDSM is ldmatrix, LDGSTS
 // cp.async, UTMALDG a load by a tensor map), and what it has in none.
 var instructions = map[string]struct{ all, convolving, none []string }{
-	kindF32:  {all: []string{"FFMA", "LDGSTS.E.ZFILL", "LDGSTS.E.BYPASS.128.ZFILL"}, none: []string{" HMMA"}},
-	kindTF32: {all: []string{"HMMA.1688.F32.TF32", "LDGSTS.E.ZFILL", "LDGSTS.E.BYPASS.128.ZFILL"}, convolving: []string{"LDSM.16.M88.4"}},
-	kindBF16: {all: []string{"HMMA.16816.F32.BF16", "LDSM.16"}, none: []string{"LDGSTS"}}, // which is rounded on its way through registers
-	kindHalf: {all: []string{"HMMA.16816.F32.BF16", "LDSM.16.M88.4", "LDGSTS.E.BYPASS.128.ZFILL"}},
+	kindF32:  {all: []string{"FFMA", "LDGSTS.E [", "LDGSTS.E.BYPASS.128 ["}, none: []string{" HMMA"}},
+	kindTF32: {all: []string{"HMMA.1688.F32.TF32", "LDGSTS.E [", "LDGSTS.E.BYPASS.128 ["}, convolving: []string{"LDSM.16.M88.4"}},
+	kindBF16: {all: []string{"HMMA.16816.F32.BF16", "LDSM.16", "F2FP.BF16"}, convolving: []string{"LDGSTS.E.BYPASS.128 ["}}, // filters that lie in two bytes are copied
+	kindHalf: {all: []string{"HMMA.16816.F32.BF16", "LDSM.16.M88.4", "LDGSTS.E.BYPASS.128 ["}},
 
 	kindBulk:        {all: []string{"HGMMA.64x", "x16.F32.BF16", "UTMALDG.5D"}, none: []string{" HMMA", "LDGSTS"}},
 	kindBulk32:      {all: []string{"HGMMA.64x", "x8.F32.TF32", "UTMALDG.5D"}, none: []string{" HMMA", "LDGSTS"}},
