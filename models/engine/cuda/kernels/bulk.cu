@@ -68,7 +68,8 @@ template <class T> __device__ __forceinline__ int row_of(const Bulk &g, const Pl
 // plainly writes results that nothing is fused behind, two neighbours of every eight
 // columns, and leaves their statistics if asked: threads' sums of a column pass
 // through shared memory.
-template <class T> __device__ __forceinline__ void plainly(const Bulk &g, const Place &p, const Stats &stats, const float (*acc)[T::COLS / 2], int first, int col, char *slices, u64 *joined, float *out) {
+template <class T> __device__ __forceinline__ void plainly(const Bulk &g, const Place &p, const Stats &stats, const float (*acc)[T::COLS / 2], int first, int col, char *slices, u64 *joined,
+	const float *bias, float *out) {
 	constexpr int LINES = 32 * T::GROUPS, STRIDE = T::COLS + 8, PLANE = LINES * STRIDE;
 	static_assert(2 * PLANE * 4 <= T::STAGES * T::STAGE && T::COLS <= 128 * T::GROUPS, "sums pass through the slices' memory");
 	int t = threadIdx.x, at[2 * T::HIGH];
@@ -81,10 +82,11 @@ template <class T> __device__ __forceinline__ void plainly(const Bulk &g, const 
 	}
 #pragma unroll
 	for (int j = 0; j < T::COLS / 8; j++) {
-		Line<float, 2> a = {}, b = {};
+		Line<float, 2> a = {}, b = {}, base = {};
+		if (bias && col + 8 * j < g.o) base = *(const Line<float, 2> *)(bias + col + 8 * j);
 #pragma unroll
 		for (int i = 0; i < 2 * T::HIGH; i++) {
-			Line<float, 2> v = {{acc[i / 2][4 * j + i % 2 * 2], acc[i / 2][4 * j + i % 2 * 2 + 1]}};
+			Line<float, 2> v = {{acc[i / 2][4 * j + i % 2 * 2] + base.of[0], acc[i / 2][4 * j + i % 2 * 2 + 1] + base.of[1]}};
 			if (at[i] < 0) continue;
 			if (col + 8 * j < g.o) *(Line<float, 2> *)(out + at[i] + col + 8 * j) = v;
 			for (int e = 0; e < 2; e++) a.of[e] += v.of[e], b.of[e] += v.of[e] * v.of[e];
@@ -105,11 +107,12 @@ template <class T> __device__ __forceinline__ void plainly(const Bulk &g, const 
 // hand_out writes what a thread holds. What something is fused behind passes through
 // shared memory, from which a loop takes it that is not unrolled: what can be
 // fused is long.
-template <class T> __device__ __forceinline__ void hand_out(const Bulk &g, const Place &p, const Post &fused, const Stats &stats, const float (*acc)[T::COLS / 2], char *slices, u64 *joined, float *out) {
+template <class T> __device__ __forceinline__ void hand_out(const Bulk &g, const Place &p, const Post &fused, const Stats &stats, const float (*acc)[T::COLS / 2], char *slices, u64 *joined,
+	const float *bias, float *out) {
 	int t = threadIdx.x, first = t / 128 * (T::ROWS / T::GROUPS) + t % 128 / 32 * 16 + t % 32 / 4, col = blockIdx.y * T::COLS + t % 4 * 2;
 	keep(col); // lest what bounds it stays in registers all along
 	if (fused.kind0 == NOTHING && fused.kind1 == NOTHING && !fused.half && g.o % 2 == 0) {
-		plainly<T>(g, p, stats, acc, first, col, slices, joined, out);
+		plainly<T>(g, p, stats, acc, first, col, slices, joined, bias, out);
 		return;
 	}
 	float *mine = (float *)slices + t;
@@ -121,7 +124,7 @@ template <class T> __device__ __forceinline__ void hand_out(const Bulk &g, const
 	for (int i = 0; i < T::HIGH * T::COLS / 2; i++) {
 		int e = i % (T::COLS / 2), o = col + e / 4 * 8 + e % 2;
 		int at = row_of<T>(g, p, first + i / (T::COLS / 2) * 64 + e / 2 % 2 * 8);
-		if (at >= 0 && o < g.o) post(fused, mine[128 * T::GROUPS * i], at + o, out);
+		if (at >= 0 && o < g.o) post(fused, mine[128 * T::GROUPS * i] + (bias ? bias[o] : 0), at + o, out);
 	}
 }
 
@@ -155,14 +158,7 @@ template <class T> __device__ __forceinline__ void bulk(const Bulk &g, const Pos
 		}
 		return;
 	}
-	float acc[T::HIGH][T::COLS / 2]; // from the bias on
-#pragma unroll
-	for (int e = 0; e < T::COLS / 2; e++) {
-		int o = blockIdx.y * T::COLS + t % 4 * 2 + e / 4 * 8 + e % 2;
-		float b = bias && o < g.o ? bias[o] : 0;
-#pragma unroll
-		for (int m = 0; m < T::HIGH; m++) acc[m][e] = b;
-	}
+	float acc[T::HIGH][T::COLS / 2] = {};
 	for (int i = 0, stage = 0, turn = 0; i < steps; i++) {
 		barrier_wait(full + stage, turn);
 		const char *from = slices + stage * T::STAGE;
@@ -179,5 +175,5 @@ template <class T> __device__ __forceinline__ void bulk(const Bulk &g, const Pos
 		if (++stage == T::STAGES) stage = 0, turn ^= 1;
 	}
 	wgmma_wait<0>();
-	hand_out<T>(g, p, post, stats, acc, slices, joined, out);
+	hand_out<T>(g, p, post, stats, acc, slices, joined, bias, out);
 }
