@@ -62,7 +62,7 @@ go on. Exit code 3 says that some failed or are damaged.`,
 	f.BoolVar(&o.checksum, "checksum", false, "know inputs by every byte, not by size, time and ends")
 	f.StringArrayVar(&o.include, "include", nil, "only clips that match a pattern; may be repeated")
 	f.StringArrayVar(&o.exclude, "exclude", nil, "no clips that match a pattern; may be repeated")
-	o.flags(f)
+	o.flags(f, a.say)
 	a.jsonFlag(c)
 	return c
 }

@@ -92,7 +92,7 @@ frame; or, with --train, of a step: forward, L1 loss and backward; or, with
 	f.BoolVar(&o.step, "step", false, "measure a full step of vid2vid: G, D, D_T, all losses, Adam")
 	f.IntVarP(&o.runs, "runs", "n", leastRuns, "how many runs the median is of, 5 or more")
 	f.BoolVar(&o.profile, "profile", false, "list what the time goes into, on stderr")
-	o.device.flags(f)
+	o.device.flags(f, a.say)
 	a.jsonFlag(c)
 	return c
 }

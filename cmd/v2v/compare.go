@@ -59,7 +59,7 @@ by the features of Inception-v3, whose weights v2v does not bring along.`,
 	f.Uint64Var(&o.seed, "seed", 1, "of the drawn codes")
 	f.StringVar(&o.weights, "inception", "", "weights of Inception-v3, torchvision's or pytorch-fid's: measure FID")
 	o.clip.flags(f)
-	o.device.flags(f)
+	o.device.flags(f, a.say)
 	a.jsonFlag(c)
 	return c
 }

@@ -26,8 +26,8 @@ type convertOptions struct {
 	frames   int
 }
 
-func (o *convertOptions) flags(f *pflag.FlagSet) {
-	o.model.flags(f)
+func (o *convertOptions) flags(f *pflag.FlagSet, say sayer) {
+	o.model.flags(f, say)
 	o.clip.flags(f)
 	o.clip.sizeFlag(f)
 	o.clip.controlFlags(f)
@@ -89,7 +89,7 @@ draws their looks by --style N, or takes them from a real clip (--style-from).`,
 	f := c.Flags()
 	f.StringVarP(&out, "output", "o", "", "video file or folder of PNGs to write")
 	f.BoolVar(&o.sink.overwrite, "overwrite", false, "replace an output that exists")
-	o.flags(f)
+	o.flags(f, a.say)
 	a.jsonFlag(c)
 	return c
 }

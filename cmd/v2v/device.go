@@ -16,23 +16,36 @@ type deviceOptions struct {
 	name      string
 	threads   int
 	precision engine.Precision
+	say       sayer
 }
 
-func (d *deviceOptions) flags(f *pflag.FlagSet) {
+// sayer tells the user something in a line.
+type sayer func(format string, args ...any)
+
+func (d *deviceOptions) flags(f *pflag.FlagSet, say sayer) {
+	d.say = say
 	f.StringVar(&d.name, "device", "auto", "auto, cuda:0, cpu or ref")
 	f.IntVar(&d.threads, "threads", 0, "processors that compute; 0 takes all")
 	f.Var((*precision)(&d.precision), "precision", "what convolutions compute in: f32, or bf16 where the processor has it; tf32 on cards")
 }
 
 func (d *deviceOptions) open() (engine.Device, error) {
-	dev, err := devices.Open(d.name, devices.Options{Threads: d.threads})
+	dev, err := devices.Open(d.name, d.options())
 	return dev, d.failed(err)
 }
 
 // openAll opens every card of a list, or the one device.
 func (d *deviceOptions) openAll() ([]engine.Device, error) {
-	all, err := devices.OpenAll(d.name, devices.Options{Threads: d.threads})
+	all, err := devices.OpenAll(d.name, d.options())
 	return all, d.failed(err)
+}
+
+func (d *deviceOptions) options() devices.Options {
+	return devices.Options{Threads: d.threads, Notice: func(text string) {
+		if d.say != nil {
+			d.say("%s", text)
+		}
+	}}
 }
 
 // failed gives an error of opening its exit code.

@@ -28,13 +28,13 @@ type modelOptions struct {
 	start int         // their first frame
 }
 
-func (o *modelOptions) flags(f *pflag.FlagSet) {
+func (o *modelOptions) flags(f *pflag.FlagSet, say sayer) {
 	f.StringVar(&o.path, "model", "", "model file")
 	f.StringVar(&o.first, "first", "", "picture taken as the frame before the first one")
 	o.style.flags(f)
 	f.StringVar(&o.from, "first-from", "", "go on from the first frames of: a real CLIP, or one of its name in a FOLDER; input, with --extract; zeros, which is nothing (default the model's image network, or nothing)")
 	f.Var(&o.steady, "stabilise", "for long clips, with commas between: every=N begins anew every N frames, as at the start; cuts, at scene cuts; floor=X is the mask's lower bound, 0 to 1: what is new in each pixel, so that older errors die out")
-	o.device.flags(f)
+	o.device.flags(f, say)
 }
 
 // machine is an open device with a model to run on it.

@@ -58,7 +58,7 @@ training picture. The same seed draws the same.`,
 	f.Var(&o.rate, "rate", "frames a second of the walk (default 25)")
 	f.BoolVar(&o.sink.overwrite, "overwrite", false, "replace an output that exists")
 	o.sink.flags(f)
-	o.device.flags(f)
+	o.device.flags(f, a.say)
 	return c
 }
 

@@ -71,7 +71,7 @@ Ctrl-C saves a checkpoint; --resume goes on where a run was stopped or killed.
 	f.Uint64Var(&o.seed, "seed", 1, "of everything random, over the configuration's")
 	f.BoolVar(&o.resume, "resume", false, "go on with the run in RUN, if there is one")
 	f.Var(&o.memory, "memory-limit", "of vid2vid's training, like 6G: makes activations again, takes a smaller chunk, then smaller samples, where it does not fit")
-	o.device.flags(f)
+	o.device.flags(f, a.say)
 	o.clip.flags(f)
 	a.jsonFlag(c)
 	return c

@@ -209,6 +209,7 @@ func (c *compiler) choose(key string, own ownWays, fit []tile, v convolution, li
 			}
 		}
 	}
+	c.d.notice()
 	m := measuring{c: c, own: own, fit: fit, v: v, at: at, best: choice{tile: fit[0]}, place: ownPlace - slices.Index(everyTile, fit[0]), least: float32(math.Inf(1)), lasting: true}
 	defer m.close()
 	err := m.measure(libraries)

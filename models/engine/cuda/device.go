@@ -34,6 +34,7 @@ type Device struct {
 	windows    *bool             // whether tensors may overlap themselves, once it is known
 	refused    []string          // ways to convolve that gave wrong results
 	cache      string
+	notice     func() // that this run prepares what later ones find
 	model      string // which card it is
 
 	mu sync.Mutex // one caller at a time
@@ -78,11 +79,26 @@ func open(o Options) (*Device, error) {
 		return nil, err
 	}
 	d.model = fmt.Sprintf("%s %d", about.Name, d.capability)
+	d.notice = d.noticeFor(o.Notice, about.Name)
 	if err := d.do(d.prepare); err != nil {
 		d.Close()
 		return nil, err
 	}
 	return d, nil
+}
+
+// noticeFor tells, once, what takes time that later runs do not need.
+func (d *Device) noticeFor(tell func(string), card string) func() {
+	return sync.OnceFunc(func() {
+		if tell == nil {
+			return
+		}
+		text := fmt.Sprintf("%s: preparing kernels for %s", d.Name(), card)
+		if d.cache != "" {
+			text += ", once"
+		}
+		tell(text)
+	})
 }
 
 func (d *Device) about(card int) error {

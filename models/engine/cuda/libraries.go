@@ -12,6 +12,9 @@ type Options struct {
 	// Cache is the folder that compiled kernels are kept in; empty: the user's
 	// cache folder.
 	Cache string
+	// Notice, where it is set, is told in a line, once, that kernels must be compiled
+	// or ways to convolve be tried, which later runs find in the cache.
+	Notice func(string)
 }
 
 // Card is what Probe knows of one card.

@@ -118,6 +118,7 @@ func (d *Device) machineCode(u *unit) (code []byte, from string, err error) {
 			return code, path, nil
 		}
 	}
+	d.notice()
 	code, log, err := d.api.compile(u, arch)
 	if err != nil {
 		if log != "" {

@@ -3,6 +3,7 @@
 package cuda_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -202,4 +203,23 @@ func TestCompiledOnce(t *testing.T) {
 		}
 	}
 	want(t, compiled(), "base")
+}
+
+// TestNotice: a run that compiles kernels or tries ways to convolve says so, once; one
+// that finds all in the cache says nothing.
+func TestNotice(t *testing.T) {
+	byClock(t)
+	for _, want := range []int{1, 0} {
+		var notices []string
+		d, err := cuda.Open(cuda.Options{Notice: func(text string) { notices = append(notices, text) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(frame(d, small, 2), d.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if len(notices) != want || want == 1 && notices[0] != "cuda:0: preparing kernels for Fake 0, once" {
+			t.Errorf("notices %q, want %d", notices, want)
+		}
+	}
 }

@@ -20,6 +20,9 @@ import (
 type Options struct {
 	// Threads that the cpu device computes with; 0 takes every processor.
 	Threads int
+	// Notice, where it is set, is told in a line what makes the first use of a card
+	// take longer; it may be called from any goroutine, once for each card.
+	Notice func(string)
 }
 
 // Open returns the device called name: "cuda:0" (an NVIDIA card), "cpu"
@@ -28,7 +31,7 @@ type Options struct {
 func Open(name string, o Options) (engine.Device, error) {
 	switch name {
 	case "", "auto":
-		d, err := openCard(0)
+		d, err := openCard(0, o)
 		if errors.Is(err, engine.ErrUnsupported) {
 			d, err = openCPU(o)
 		}
@@ -53,7 +56,7 @@ func Open(name string, o Options) (engine.Device, error) {
 	if len(cards) > 1 {
 		return nil, fmt.Errorf("device %q names %d cards: only a batch spreads over several", name, len(cards))
 	}
-	return openCard(cards[0])
+	return openCard(cards[0], o)
 }
 
 // ErrCard is what errors of a card that is there and does not serve are.
@@ -65,8 +68,8 @@ func (e cardError) Unwrap() error        { return e.error }
 func (e cardError) Is(target error) bool { return target == ErrCard }
 
 // openCard opens a card.
-func openCard(n int) (engine.Device, error) {
-	d, err := cuda.Open(cuda.Options{Card: n})
+func openCard(n int, o Options) (engine.Device, error) {
+	d, err := cuda.Open(cuda.Options{Card: n, Notice: o.Notice})
 	if err != nil {
 		return nil, cardError{err}
 	}
@@ -109,7 +112,7 @@ func OpenAll(name string, o Options) (all []engine.Device, err error) {
 		return []engine.Device{d}, err
 	}
 	for _, c := range cards {
-		d, err := openCard(c)
+		d, err := openCard(c, o)
 		if err != nil {
 			for _, d := range all {
 				err = errors.Join(err, d.Close())
