@@ -239,3 +239,26 @@ func (e *executable) clock(steps []step, runs int) (float32, error) {
 	ms, err := e.d.clock(1, launch)
 	return ms / float32(runs), err
 }
+
+// Wait returns when a device has done what it was given.
+func Wait(d engine.Device) error {
+	x := d.(*Device)
+	return x.do(func() error { return x.api.call("cuStreamSynchronize", x.stream) })
+}
+
+// Launches is the milliseconds that a run of an executable takes on the card, by
+// events around so many.
+func Launches(e engine.Executable, runs int) (float64, error) {
+	x := e.(*executable)
+	var ms float32
+	err := x.d.do(func() (err error) {
+		for range 2 { // the second run with certain buffers is captured as a graph
+			if err := x.run(); err != nil {
+				return err
+			}
+		}
+		ms, err = x.d.clock(runs, x.run)
+		return err
+	})
+	return float64(ms), err
+}

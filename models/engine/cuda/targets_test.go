@@ -1,0 +1,252 @@
+//go:build cgo && linux
+
+package cuda_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/v2v/v2v/models/engine/cuda"
+)
+
+// line is what is known of a row.
+type line struct {
+	row
+	ours   *measured
+	failed string // why ours is missing
+	theirs float64
+	how    string // which of PyTorch's ways was the quickest
+	asked  bool   // PyTorch was
+	lacks  []string
+}
+
+// table measures rows and writes what it knows.
+type table struct {
+	out    io.Writer // a line when it is known, all of them at the end
+	file   string    // has all of them at any time, where it is named
+	log    io.Writer // what the processes say
+	about  string
+	until  time.Time
+	lines  []*line
+	child  func(n int) *exec.Cmd
+	python func(r row, hows []string) *exec.Cmd
+}
+
+// newTable is of this machine's rows. V2V_PYTHON is the program that has PyTorch.
+func newTable(out io.Writer) *table {
+	device := "cuda"
+	if !onCard {
+		device = "cpu"
+	}
+	t := &table{out: out, log: io.Discard}
+	for _, r := range rows() {
+		t.lines = append(t.lines, &line{row: r})
+	}
+	t.child = func(n int) *exec.Cmd {
+		c := exec.Command(os.Args[0], "-test.run=^TestRow$")
+		c.Env = append(os.Environ(), fmt.Sprintf("%s=%d", rowVariable, n))
+		return c
+	}
+	t.python = func(r row, hows []string) *exec.Cmd {
+		python := os.Getenv("V2V_PYTHON")
+		if python == "" {
+			python = "python3"
+		}
+		return exec.Command(python, "testdata/peer.py", r.peerOf(hows, device))
+	}
+	return t
+}
+
+// measure measures ours, then PyTorch's, then by the way of PyTorch's that takes
+// longest to prepare, as far as time goes.
+func (t *table) measure() {
+	for n, l := range t.lines {
+		t.ours(n, l)
+		t.say(l)
+	}
+	for _, dearest := range []bool{false, true} {
+		for _, l := range t.lines {
+			hows := slices.DeleteFunc(slices.Clone(l.hows), func(how string) bool { return (how == "tuned") != dearest })
+			if l.peer == 0 || len(hows) == 0 {
+				continue
+			}
+			t.ask(l, hows)
+			t.say(l)
+		}
+	}
+}
+
+// run starts a process, gives its lines to f as they come, and ends it and what it
+// started when its time is over. It returns the end of what it said.
+func (t *table) run(c *exec.Cmd, limit time.Duration, f func(text string)) (tail string, err error) {
+	limit = min(limit, time.Until(t.until))
+	if limit < 2*time.Second {
+		return "", errors.New("no time was left")
+	}
+	runtime.LockOSThread() // whose end would end the process
+	defer runtime.UnlockOSThread()
+	var said bytes.Buffer
+	r, w, err := os.Pipe()
+	if err != nil {
+		return "", err
+	}
+	defer r.Close()
+	c.Stdout, c.Stderr, c.SysProcAttr = w, w, &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	err = c.Start()
+	w.Close()
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintf(t.log, "\n$ %s\n", strings.Join(c.Args, " "))
+	end := time.AfterFunc(limit, func() { syscall.Kill(-c.Process.Pid, syscall.SIGKILL) })
+	defer end.Stop()
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		io.Copy(io.MultiWriter(t.log, &said, &splitter{f: f}), r)
+	}()
+	err = c.Wait()
+	syscall.Kill(-c.Process.Pid, syscall.SIGKILL) // who holds the pipe still
+	<-read
+	if !time.Now().Before(t.until) || err != nil && !end.Stop() {
+		err = fmt.Errorf("ended after %.0f s", limit.Seconds())
+	}
+	return lastOf(said.String()), err
+}
+
+// splitter calls f with each whole line.
+type splitter struct {
+	f    func(string)
+	rest string
+}
+
+func (s *splitter) Write(p []byte) (int, error) {
+	s.rest += string(p)
+	for {
+		text, rest, whole := strings.Cut(s.rest, "\n")
+		if !whole {
+			return len(p), nil
+		}
+		s.rest = rest
+		s.f(text)
+	}
+}
+
+// lastOf is the line of a failed process's words that says most: the last that tells
+// of an error, or the last.
+func lastOf(said string) string {
+	lines := strings.Split(strings.TrimSpace(said), "\n")
+	for _, text := range slices.Backward(lines) {
+		if low := strings.ToLower(text); strings.Contains(low, "error") || strings.Contains(low, "_test.go:") || strings.Contains(low, "panic") {
+			return strings.TrimSpace(text)
+		}
+	}
+	return lines[len(lines)-1]
+}
+
+// ours has a process measure a row.
+func (t *table) ours(n int, l *line) {
+	tail, err := t.run(t.child(n), l.limit, func(text string) {
+		if said, is := strings.CutPrefix(text, rowMark); is {
+			m := &measured{}
+			if json.Unmarshal([]byte(said), m) == nil {
+				l.ours = m
+			}
+		}
+	})
+	if err != nil {
+		l.failed = fmt.Sprintf("%v: %s", err, tail)
+	}
+}
+
+// ask has PyTorch measure a row in some ways.
+func (t *table) ask(l *line, hows []string) {
+	l.asked = true
+	tail, err := t.run(t.python(l.row, hows), l.peer, func(text string) {
+		var said struct {
+			About, How, Error string
+			Ms                float64
+		}
+		if json.Unmarshal([]byte(text), &said) != nil {
+			return
+		}
+		if said.About != "" {
+			t.about = said.About
+		}
+		if said.Error != "" {
+			l.lacks = append(l.lacks, said.How+": "+said.Error)
+		}
+		if ms := said.Ms / float64(max(l.batch, 1)); ms > 0 && (l.theirs == 0 || ms < l.theirs) {
+			l.theirs, l.how = ms, said.How
+		}
+	})
+	if err != nil {
+		l.lacks = append(l.lacks, fmt.Sprintf("%s: %v: %s", strings.Join(hows, ", "), err, tail))
+	}
+}
+
+// TestTable measures every row and prints the table of what is wanted. On the fake
+// driver, whose time says nothing, it only shows that it would.
+func TestTable(t *testing.T) {
+	if !onCard {
+		needFake(t)
+		testTableOnFake(t)
+		return
+	}
+	cards, err := cuda.Probe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tab := newTable(os.Stdout)
+	seconds := 480
+	if s := os.Getenv("V2V_CUDA_SECONDS"); s != "" {
+		if seconds, err = strconv.Atoi(s); err != nil {
+			t.Fatalf("V2V_CUDA_SECONDS: %v", err)
+		}
+	}
+	tab.until = time.Now().Add(time.Duration(seconds) * time.Second)
+	if dir := os.Getenv("OUT"); dir != "" {
+		tab.file = filepath.Join(dir, "table.txt")
+		f, err := os.OpenFile(filepath.Join(dir, "log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		tab.log = f
+	}
+	fmt.Fprintln(tab.out, cards[0].About)
+	tab.measure()
+	tab.whole(tab.out)
+	for _, fault := range tab.faults() {
+		t.Error(fault)
+	}
+}
+
+// faults are rows of ours that failed, and ways to convolve whose results were
+// wrong.
+func (t *table) faults() (all []string) {
+	for _, l := range t.lines {
+		if l.failed != "" {
+			all = append(all, fmt.Sprintf("%s: %s", l.row, l.failed))
+		}
+		if l.ours != nil {
+			for _, way := range l.ours.Refused {
+				all = append(all, fmt.Sprintf("%s: refused: %s", l.row, way))
+			}
+		}
+	}
+	return all
+}
