@@ -89,12 +89,8 @@ func convTable(out io.Writer, d engine.Device, rows []row, n, runs int) error {
 // convolution, and of a library's what that says.
 func TestTableOfConvolutions(t *testing.T) {
 	if onCard {
-		d := open(t)
-		if err := convTable(os.Stdout, d, []row{forward(128, 1, 512, 1024, engine.BFloat16), forward(128, 1, 256, 512, engine.BFloat16)}, 8192, 20); err != nil {
+		if err := convTable(os.Stdout, open(t), []row{forward(128, 1, 512, 1024, engine.BFloat16), forward(128, 1, 256, 512, engine.BFloat16)}, 8192, 20); err != nil {
 			t.Error(err)
-		}
-		for _, way := range cuda.Refused(d) {
-			t.Error("refused: " + way)
 		}
 		return
 	}

@@ -5,6 +5,7 @@ package cuda
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"gorgonia.org/tensor"
 
@@ -36,6 +37,59 @@ func Units(capability int) (all []Unit) {
 		}
 	}
 	return all
+}
+
+// Compiled is a unit that a card's compiler was given.
+type Compiled struct {
+	Name  string
+	Bytes int // of machine code
+	Took  time.Duration
+	Known bool   // it was in the cache
+	Log   string // of one that does not compile
+	Err   error
+}
+
+// CompileUnits has every unit that the first card has compiled, side by side, and
+// the driver load them; all are told of, whatever becomes of one.
+func CompileUnits() (all []Compiled, err error) {
+	d := &Device{modules: map[*unit]uint64{}, cache: cacheFolder("")}
+	if d.api, err = load(); err != nil {
+		return nil, err
+	}
+	if err := d.about(0); err != nil {
+		return nil, err
+	}
+	var wanted []*unit
+	for _, u := range units() {
+		if u.serves(d.capability) {
+			wanted, all = append(wanted, u), append(all, Compiled{Name: u.name + " for " + u.arch(d.capability)})
+		}
+	}
+	code := make([][]byte, len(wanted))
+	sideBySide(len(wanted), func(i int) {
+		c, u, began := &all[i], wanted[i], time.Now()
+		var from string
+		code[i], from, c.Err = d.machineCode(u)
+		c.Bytes, c.Took, c.Known = len(code[i]), time.Since(began), from != ""
+		if c.Err != nil {
+			_, c.Log, _ = d.api.compile(u, u.arch(d.capability))
+		}
+	})
+	if d.context, err = d.api.ask("cuDevicePrimaryCtxRetain", d.card); err != nil {
+		return all, err
+	}
+	defer d.api.call("cuDevicePrimaryCtxRelease_v2", d.card)
+	return all, d.do(func() error {
+		for i, u := range wanted {
+			if all[i].Err == nil {
+				all[i].Err = d.install(u, code[i], "")
+			}
+		}
+		for _, m := range d.modules {
+			d.api.call("cuModuleUnload", m)
+		}
+		return nil
+	})
 }
 
 // Served counts the steps of an executable that plans of cuDNN serve, and the

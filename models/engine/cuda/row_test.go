@@ -106,7 +106,7 @@ func onTheCard() []row {
 		forward(128, 1, 256, 512, bf16).within(60, 60, most, goal{ofPeer, 2}),
 		forward(128, 1, 256, 512, bf16).as("step", 1, 15).within(100, 75, most, goal{ofPeer, 1.3}),
 		forward(128, 1, 512, 1024, bf16).as("clip", 5, 60).within(60, 0, nil, goal{ofCost, 3}),
-		forward(64, 8, 256, 256, bf16).as("lockstep", 5, 24).within(60, 0, nil, goal{ofAlone, 3}),
+		forward(64, 8, 256, 256, bf16).as("lockstep", 5, 120).within(60, 0, nil, goal{ofAlone, 3}),
 		forward(128, 1, 512, 1024, engine.TF32).within(75, 60, most, goal{ofPeer, 1.3}),
 		published.within(75, 60, most[:2], goal{ofFrames, 60}),
 		forward(128, 1, 256, 512, engine.Float32).within(60, 45, most[:2]),

@@ -49,7 +49,7 @@ func TestRow(t *testing.T) {
 	if err != nil {
 		t.Skip(rowVariable + " is missing: TestTable starts this in processes of their own")
 	}
-	d := open(t)
+	d := opened(t)
 	m, err := rows()[n].measure(t, d)
 	if err != nil {
 		t.Error(err) // what was refused is worth knowing still

@@ -26,11 +26,10 @@ import (
 type line struct {
 	row
 	ours   *measured
-	failed string // why ours is missing
-	theirs float64
-	how    string // which of PyTorch's ways was the quickest
-	asked  bool   // PyTorch was
-	lacks  []string
+	failed string   // why ours is missing
+	rival  float64  // PyTorch's ms
+	how    string   // which of PyTorch's ways was the quickest
+	lacks  []string // which of them failed
 }
 
 // table measures rows and writes what it knows.
@@ -70,24 +69,36 @@ func newTable(out io.Writer) *table {
 	return t
 }
 
-// measure measures ours, then PyTorch's, then by the way of PyTorch's that takes
-// longest to prepare, as far as time goes.
+// measure measures, as far as time goes, ours and then PyTorch's where something is
+// wanted, then the others, then by the way of PyTorch's that takes longest to prepare.
 func (t *table) measure() {
-	for n, l := range t.lines {
-		t.ours(n, l)
-		t.say(l)
-	}
-	for _, dearest := range []bool{false, true} {
-		for _, l := range t.lines {
-			hows := slices.DeleteFunc(slices.Clone(l.hows), func(how string) bool { return (how == "tuned") != dearest })
-			if l.peer == 0 || len(hows) == 0 {
-				continue
+	titles(t.out, "")
+	for _, wanted := range []bool{true, false} {
+		some := func(l *line) bool { return wanted == (len(l.goals) > 0 || l.kind == "rate") }
+		for n, l := range t.lines {
+			if some(l) {
+				t.ours(n, l)
+				t.say(l)
 			}
+		}
+		t.theirs(func(l *line, how string) bool { return some(l) && how != "tuned" })
+	}
+	t.theirs(func(_ *line, how string) bool { return how == "tuned" })
+}
+
+// theirs has PyTorch measure rows in some of their ways.
+func (t *table) theirs(some func(l *line, how string) bool) {
+	for _, l := range t.lines {
+		hows := slices.DeleteFunc(slices.Clone(l.hows), func(how string) bool { return !some(l, how) })
+		if l.peer > 0 && len(hows) > 0 {
 			t.ask(l, hows)
 			t.say(l)
 		}
 	}
 }
+
+// errEnded is that of a process whose time was over.
+var errEnded = errors.New("ended")
 
 // run starts a process, gives its lines to f as they come, and ends it and what it
 // started when its time is over. It returns the end of what it said.
@@ -121,8 +132,8 @@ func (t *table) run(c *exec.Cmd, limit time.Duration, f func(text string)) (tail
 	err = c.Wait()
 	syscall.Kill(-c.Process.Pid, syscall.SIGKILL) // who holds the pipe still
 	<-read
-	if !time.Now().Before(t.until) || err != nil && !end.Stop() {
-		err = fmt.Errorf("ended after %.0f s", limit.Seconds())
+	if err != nil && !end.Stop() {
+		err = fmt.Errorf("%w after %.0f s", errEnded, limit.Seconds())
 	}
 	return lastOf(said.String()), err
 }
@@ -157,24 +168,30 @@ func lastOf(said string) string {
 	return lines[len(lines)-1]
 }
 
-// ours has a process measure a row.
+// ours has a process measure a row. Where its time was too short a second one goes on
+// with the ways to convolve that the first has chosen, for they are kept.
 func (t *table) ours(n int, l *line) {
-	tail, err := t.run(t.child(n), l.limit, func(text string) {
-		if said, is := strings.CutPrefix(text, rowMark); is {
-			m := &measured{}
-			if json.Unmarshal([]byte(said), m) == nil {
-				l.ours = m
+	for range 2 {
+		tail, err := t.run(t.child(n), l.limit, func(text string) {
+			if said, is := strings.CutPrefix(text, rowMark); is {
+				m := &measured{}
+				if json.Unmarshal([]byte(said), m) == nil {
+					l.ours = m
+				}
 			}
+		})
+		l.failed = ""
+		if err != nil {
+			l.failed = fmt.Sprintf("%v: %s", err, tail)
 		}
-	})
-	if err != nil {
-		l.failed = fmt.Sprintf("%v: %s", err, tail)
+		if l.ours != nil || !errors.Is(err, errEnded) {
+			return
+		}
 	}
 }
 
 // ask has PyTorch measure a row in some ways.
 func (t *table) ask(l *line, hows []string) {
-	l.asked = true
 	tail, err := t.run(t.python(l.row, hows), l.peer, func(text string) {
 		var said struct {
 			About, How, Error string
@@ -189,8 +206,8 @@ func (t *table) ask(l *line, hows []string) {
 		if said.Error != "" {
 			l.lacks = append(l.lacks, said.How+": "+said.Error)
 		}
-		if ms := said.Ms / float64(max(l.batch, 1)); ms > 0 && (l.theirs == 0 || ms < l.theirs) {
-			l.theirs, l.how = ms, said.How
+		if ms := said.Ms / float64(max(l.batch, 1)); ms > 0 && (l.rival == 0 || ms < l.rival) {
+			l.rival, l.how = ms, said.How
 		}
 	})
 	if err != nil {

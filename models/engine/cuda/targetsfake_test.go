@@ -56,14 +56,14 @@ func testTableOnFake(t *testing.T) {
 	of := func(kind string) *line {
 		return tab.lines[slices.IndexFunc(tab.lines, func(l *line) bool { return l.kind == kind })]
 	}
-	if l := of("forward"); l.theirs != 20 || l.how != "tuned" || fmt.Sprint(l.lacks) != "[graph: KeyError: none]" {
-		t.Errorf("two frames in 50 ms, then in 40: %v %s %q", l.theirs, l.how, l.lacks)
+	if l := of("forward"); l.rival != 20 || l.how != "tuned" || fmt.Sprint(l.lacks) != "[graph: KeyError: none]" {
+		t.Errorf("two frames in 50 ms, then in 40: %v %s %q", l.rival, l.how, l.lacks)
 	}
-	if l := of("step"); l.theirs != 0 || fmt.Sprint(l.lacks) != "[eager: exit status 1: RuntimeError: out of memory]" {
-		t.Errorf("a step fails: %v %q", l.theirs, l.lacks)
+	if l := of("step"); l.rival != 0 || fmt.Sprint(l.lacks) != "[eager: exit status 1: RuntimeError: out of memory]" {
+		t.Errorf("a step fails: %v %q", l.rival, l.lacks)
 	}
-	if l := of("rate"); l.theirs != 0.5 || fmt.Sprint(l.lacks) != `[eager: ended after 2 s: {"how": "eager", "ms": 0.5}]` {
-		t.Errorf("a product hangs: %v %q", l.theirs, l.lacks)
+	if l := of("rate"); l.rival != 0.5 || fmt.Sprint(l.lacks) != `[eager: ended after 2 s: {"how": "eager", "ms": 0.5}]` {
+		t.Errorf("a product hangs: %v %q", l.rival, l.lacks)
 	}
 	kept, err := os.ReadFile(tab.file)
 	if err != nil || string(kept) != text.String() {
@@ -93,8 +93,8 @@ func TestTableVerdicts(t *testing.T) {
 	first := tab.lines[0]
 	first.ours = &measured{Ms: 10, Work: 4e12, By: "cuDNN 1, own 2", Compile: 3}
 	check("bf16 10.000 100.0 400.0 - at least 1.5 x PyTorch's best ? at least 45% of the rate of bf16 products ?")
-	first.theirs, first.how = 14, "graph"
-	tab.lines[1].ours, tab.lines[1].theirs, tab.lines[1].how = &measured{Ms: 2, Work: 1e12}, 1.25, "eager"
+	first.rival, first.how = 14, "graph"
+	tab.lines[1].ours, tab.lines[1].rival, tab.lines[1].how = &measured{Ms: 2, Work: 1e12}, 1.25, "eager"
 	check("bf16 10.000 100.0 400.0 14.000 graph at least 1.5 x PyTorch's best 1.40 NO at least 45% of the rate of bf16 products 50.00 yes")
 	check("bf16: convolutions by cuDNN 1, own 2, first result after 3.0 s")
 	for l, m := range map[string]measured{"clip": {Ms: 10, Alone: 9.8}, "lockstep": {Ms: 2, Alone: 5}} {
@@ -109,6 +109,30 @@ func TestTableVerdicts(t *testing.T) {
 		t.Errorf("faults %q", got)
 	}
 	check(want[0])
+}
+
+// TestTableSecondTry: a row whose time was too short is measured again, one that fails
+// is not, and behind the end of all time nothing is.
+func TestTableSecondTry(t *testing.T) {
+	again := filepath.Join(t.TempDir(), "again")
+	var text strings.Builder
+	tab := &table{out: &text, log: &text, until: time.Now().Add(time.Minute)}
+	script := "[ -e " + again + " ] && echo '" + rowMark + `{"Ms": 5}' && exit; touch ` + again + "; sleep 100 & wait"
+	tab.child = func(int) *exec.Cmd { return exec.Command("sh", "-c", script) }
+	l := &line{row: row{limit: 2 * time.Second}}
+	if tab.ours(0, l); l.ours == nil || l.ours.Ms != 5 || l.failed != "" {
+		t.Errorf("%+v", l)
+	}
+	os.Remove(again)
+	script = "[ -e " + again + " ] && exit 4; touch " + again + "; echo an error; exit 3"
+	l = &line{row: row{limit: 20 * time.Second}}
+	if tab.ours(0, l); l.ours != nil || l.failed != "exit status 3: an error" {
+		t.Errorf("%+v", l)
+	}
+	tab.until = time.Now()
+	if tab.ours(0, l); l.failed != "no time was left: " {
+		t.Errorf("%+v", l)
+	}
 }
 
 // TestTablePeer: the program that is PyTorch's side measures every kind of row, on

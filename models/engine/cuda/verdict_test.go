@@ -12,11 +12,17 @@ import (
 	"strings"
 )
 
-const header = "%-46s %10s %9s %8s  %-22s %-30s %s\n"
+const header = "%-46s %10s %9s %8s  %-18s %-46s %s\n"
+
+// titles writes what columns are, behind some words.
+func titles(out io.Writer, before string) {
+	io.WriteString(out, before)
+	fmt.Fprintf(out, header, "work", "ms", "a second", "TFLOP/s", "PyTorch's ms", "wanted", "reached")
+}
 
 // whole writes what is known of all rows, and why something is not.
 func (t *table) whole(out io.Writer) {
-	fmt.Fprintf(out, "\n%s\n"+header, cmp.Or(t.about, "no PyTorch"), "work", "ms", "a second", "TFLOP/s", "PyTorch's ms", "wanted", "reached")
+	titles(out, "\n"+cmp.Or(t.about, "no PyTorch")+"\n")
 	for _, l := range t.lines {
 		io.WriteString(out, l.text(t.rate()))
 	}
@@ -54,8 +60,8 @@ func (t *table) rate() float64 {
 			continue
 		}
 		ms := l.ours.Ms
-		if l.theirs > 0 {
-			ms = min(ms, l.theirs)
+		if l.rival > 0 {
+			ms = min(ms, l.rival)
 		}
 		return float64(l.ours.Work) / ms / 1e9
 	}
@@ -71,8 +77,8 @@ func (l *line) text(rate float64) string {
 			tflops = fmt.Sprintf("%.1f", float64(m.Work)/m.Ms/1e9)
 		}
 	}
-	if l.theirs > 0 {
-		theirs = fmt.Sprintf("%.3f %s", l.theirs, l.how)
+	if l.rival > 0 {
+		theirs = fmt.Sprintf("%.3f %s", l.rival, l.how)
 	}
 	goals := l.goals
 	if len(goals) == 0 {
@@ -132,7 +138,7 @@ func (l *line) reached(of measure, rate float64) float64 {
 	}
 	switch of {
 	case ofPeer:
-		return known(l.theirs, m.Ms)
+		return known(l.rival, m.Ms)
 	case ofRate:
 		return 100 * known(known(float64(m.Work)/1e9, m.Ms), rate)
 	case ofFrames:

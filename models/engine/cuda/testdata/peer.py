@@ -115,7 +115,9 @@ class Row:
         s = self.placed(make)
         losses = s.losses
         if mode:
-            torch._functorch.config.donated_buffer = False  # gradients are taken twice through what is shared
+            import torch._functorch.config as functorch
+
+            functorch.donated_buffer = False  # gradients are taken twice through what is shared
             s.g = torch.compile(s.g, mode=mode)
             vid2vid_step.levels = torch.compile(LEVELS, mode=mode)
 
