@@ -26,8 +26,8 @@ print(":".join(p for d in (spec.submodule_search_locations if spec else []) for 
 	nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.max.sm,power.limit,temperature.gpu --format=csv,noheader 2>/dev/null
 fi
 
-# some of what a section says: 60 lines, and all that it says goes to the log.
-some() { tee -a "$OUT/log" | awk -v pattern="$1" '$0 ~ pattern && n++ < 60 { print substr($0, 1, 300); fflush() }'; }
+# some of what a section says: 120 lines, and all that it says goes to the log.
+some() { tee -a "$OUT/log" | awk -v pattern="$1" '$0 ~ pattern && n++ < 120 { print substr($0, 1, 300); fflush() }'; }
 
 # section NAME SECONDS PATTERN TESTS: those tests, for so long at most. Lines of the pattern are shown.
 section() {
@@ -51,8 +51,8 @@ wrong='^--- |^ *--- FAIL|_test[.]go:|^panic|[Rr]unning tests|^\tTest|refused|no 
 [ -n "$V2V_CUDA_TEST" ] && card=units || card=
 V2V_CUDA_TEST=$card section "NVRTC takes every unit" 90 '.' '^TestCardUnits$'
 section "Hopper's kernels" 60 "$wrong" '^TestBulk'
-section "own kernels" 60 "$wrong" '^TestTileOperators|^TestHalf$|Lines$'
-section "networks and steps" 60 "$wrong" '^Test(Golden|Step|FewLaunches|Lockstep|Gates|Frames.*|RoundedOnce)$'
+section "own kernels" 60 "$wrong" '^TestTileOperators|Lines$'
+section "networks and steps" 60 "$wrong" '^Test(Golden|Step|FewLaunches|Lockstep|Gates|Frames|FramesOwn)$'
 left=$((end - $(date +%s)))
 section "table" $((left > 180 ? left - 75 : left)) '.' '^TestTable$'
 section "convolutions" 60 '.' '^TestTableOfConvolutions$'
