@@ -4,6 +4,7 @@ package cuda_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,6 +31,7 @@ type line struct {
 	rival  float64  // PyTorch's ms
 	how    string   // which of PyTorch's ways was the quickest
 	lacks  []string // which of them failed
+	late   bool     // ours was ended as its time was over
 }
 
 // table measures rows and writes what it knows.
@@ -70,18 +72,23 @@ func newTable(out io.Writer) *table {
 }
 
 // measure measures, as far as time goes, ours and then PyTorch's where something is
-// wanted, then the others, then by the way of PyTorch's that takes longest to prepare.
+// wanted, then the others, then those of ours whose time was too short, then by the way
+// of PyTorch's that takes longest to prepare.
 func (t *table) measure() {
 	titles(t.out, "")
 	for _, wanted := range []bool{true, false} {
 		some := func(l *line) bool { return wanted == (len(l.goals) > 0 || l.kind == "rate") }
 		for n, l := range t.lines {
-			if some(l) {
-				t.ours(n, l)
+			if some(l) && t.ours(n, l) {
 				t.say(l)
 			}
 		}
 		t.theirs(func(l *line, how string) bool { return some(l) && how != "tuned" })
+	}
+	for n, l := range t.lines { // chosen ways are kept: a second process goes on behind the first
+		if l.late && t.ours(n, l) {
+			t.say(l)
+		}
 	}
 	t.theirs(func(_ *line, how string) bool { return how == "tuned" })
 }
@@ -90,23 +97,30 @@ func (t *table) measure() {
 func (t *table) theirs(some func(l *line, how string) bool) {
 	for _, l := range t.lines {
 		hows := slices.DeleteFunc(slices.Clone(l.hows), func(how string) bool { return !some(l, how) })
-		if l.peer > 0 && len(hows) > 0 {
-			t.ask(l, hows)
+		if l.peer > 0 && len(hows) > 0 && t.ask(l, hows) {
 			t.say(l)
 		}
 	}
 }
 
-// errEnded is that of a process whose time was over.
-var errEnded = errors.New("ended")
+// What becomes of a process whose time is over, and of one that never had any.
+var (
+	errEnded  = errors.New("ended")
+	errNoTime = errors.New("no time was left")
+)
+
+// leastTime is what a process is started for.
+const leastTime = 2 * time.Second
 
 // run starts a process, gives its lines to f as they come, and ends it and what it
-// started when its time is over. It returns the end of what it said.
+// started when its time is over, which is at most a third of what is left for all. It
+// returns the end of what it said.
 func (t *table) run(c *exec.Cmd, limit time.Duration, f func(text string)) (tail string, err error) {
-	limit = min(limit, time.Until(t.until))
-	if limit < 2*time.Second {
-		return "", errors.New("no time was left")
+	left := time.Until(t.until)
+	if left < leastTime {
+		return "", errNoTime
 	}
+	limit = min(limit, max(left/3, leastTime))
 	runtime.LockOSThread() // whose end would end the process
 	defer runtime.UnlockOSThread()
 	var said bytes.Buffer
@@ -168,30 +182,31 @@ func lastOf(said string) string {
 	return lines[len(lines)-1]
 }
 
-// ours has a process measure a row. Where its time was too short a second one goes on
-// with the ways to convolve that the first has chosen, for they are kept.
-func (t *table) ours(n int, l *line) {
-	for range 2 {
-		tail, err := t.run(t.child(n), l.limit, func(text string) {
-			if said, is := strings.CutPrefix(text, rowMark); is {
-				m := &measured{}
-				if json.Unmarshal([]byte(said), m) == nil {
-					l.ours = m
-				}
+// ours has a process measure a row, and reports whether there was time to.
+func (t *table) ours(n int, l *line) bool {
+	tail, err := t.run(t.child(n), l.limit, func(text string) {
+		if said, is := strings.CutPrefix(text, rowMark); is {
+			m := &measured{}
+			if json.Unmarshal([]byte(said), m) == nil {
+				l.ours = m
 			}
-		})
+		}
+	})
+	switch {
+	case errors.Is(err, errNoTime):
+		l.failed = cmp.Or(l.failed, err.Error())
+		return false
+	case err != nil:
+		l.failed = fmt.Sprintf("%v: %s", err, tail)
+	default:
 		l.failed = ""
-		if err != nil {
-			l.failed = fmt.Sprintf("%v: %s", err, tail)
-		}
-		if l.ours != nil || !errors.Is(err, errEnded) {
-			return
-		}
 	}
+	l.late = l.ours == nil && errors.Is(err, errEnded)
+	return true
 }
 
-// ask has PyTorch measure a row in some ways.
-func (t *table) ask(l *line, hows []string) {
+// ask has PyTorch measure a row in some ways, and reports whether there was time to.
+func (t *table) ask(l *line, hows []string) bool {
 	tail, err := t.run(t.python(l.row, hows), l.peer, func(text string) {
 		var said struct {
 			About, How, Error string
@@ -210,9 +225,14 @@ func (t *table) ask(l *line, hows []string) {
 			l.rival, l.how = ms, said.How
 		}
 	})
+	if errors.Is(err, errNoTime) {
+		l.lacks = append(l.lacks, fmt.Sprintf("%s: %v", strings.Join(hows, ", "), err))
+		return false
+	}
 	if err != nil {
 		l.lacks = append(l.lacks, fmt.Sprintf("%s: %v: %s", strings.Join(hows, ", "), err, tail))
 	}
+	return true
 }
 
 // TestTable measures every row and prints the table of what is wanted. On the fake

@@ -111,27 +111,39 @@ func TestTableVerdicts(t *testing.T) {
 	check(want[0])
 }
 
-// TestTableSecondTry: a row whose time was too short is measured again, one that fails
-// is not, and behind the end of all time nothing is.
+// TestTableSecondTry: a row whose time was too short is measured again behind all others,
+// one that fails is not, and behind the end of all time nothing is.
 func TestTableSecondTry(t *testing.T) {
 	again := filepath.Join(t.TempDir(), "again")
 	var text strings.Builder
+	script := []string{
+		"[ -e " + again + " ] && echo '" + rowMark + `{"Ms": 5}' && exit; touch ` + again + "; sleep 100 & wait",
+		"[ -e " + again + "2 ] && exit 4; touch " + again + "2; echo an error; exit 3",
+	}
 	tab := &table{out: &text, log: &text, until: time.Now().Add(time.Minute)}
-	script := "[ -e " + again + " ] && echo '" + rowMark + `{"Ms": 5}' && exit; touch ` + again + "; sleep 100 & wait"
-	tab.child = func(int) *exec.Cmd { return exec.Command("sh", "-c", script) }
-	l := &line{row: row{limit: 2 * time.Second}}
-	if tab.ours(0, l); l.ours == nil || l.ours.Ms != 5 || l.failed != "" {
+	tab.child = func(n int) *exec.Cmd { return exec.Command("sh", "-c", script[n]) }
+	for range script {
+		tab.lines = append(tab.lines, &line{row: row{limit: leastTime, goals: []goal{{ofFrames, 1}}}})
+	}
+	tab.measure()
+	if l := tab.lines[0]; l.ours == nil || l.ours.Ms != 5 || l.failed != "" {
 		t.Errorf("%+v", l)
 	}
-	os.Remove(again)
-	script = "[ -e " + again + " ] && exit 4; touch " + again + "; echo an error; exit 3"
-	l = &line{row: row{limit: 20 * time.Second}}
-	if tab.ours(0, l); l.ours != nil || l.failed != "exit status 3: an error" {
+	if l := tab.lines[1]; l.ours != nil || l.failed != "exit status 3: an error" {
 		t.Errorf("%+v", l)
+	}
+	if n := strings.Count(text.String(), "$ sh"); n != 3 {
+		t.Errorf("%d processes:\n%s", n, text.String())
 	}
 	tab.until = time.Now()
-	if tab.ours(0, l); l.failed != "no time was left: " {
+	if l := (&line{row: row{limit: time.Minute}}); tab.ours(0, l) || l.failed != "no time was left" {
 		t.Errorf("%+v", l)
+	}
+	tab.until = time.Now().Add(9 * time.Second)
+	began := time.Now()
+	os.Remove(again)
+	if l := (&line{row: row{limit: time.Minute}}); !tab.ours(0, l) || !l.late || l.failed != "ended after 3 s: " || time.Since(began) > 8*time.Second {
+		t.Errorf("%+v after %v", l, time.Since(began))
 	}
 }
 
