@@ -14,14 +14,23 @@ const (
 	kindBulkFilters = "bulkw"
 )
 
+// Forms of a product that are no sums over taps: the taps of a row as columns, and
+// Winograd's, a product for each of 36 points.
+const (
+	byColumns  = "columns"
+	byWinograd = "winograd"
+)
+
 // bulkTiles are the shapes of the Hopper kernels: those of up to 96 KB a block leave
 // room for another beside it. Their shapes were chosen, not measured.
-var bulkTiles = slices.Concat(bulkTilesOf(kindBulk, 64), bulkTilesOf(kindBulk32, 32))
+var bulkTiles = slices.Concat(bulkTilesOf(kindBulk, 64), bulkTilesOf(kindBulk32, 32), []tile{
+	{kindBulk, 128, 256, 64, 8, 1, 4, byWinograd}, {kindBulk, 128, 128, 64, 8, 1, 3, byWinograd}, {kindBulk, 64, 128, 64, 4, 1, 4, byWinograd},
+})
 
 func bulkTilesOf(kind string, depth int) []tile {
 	return []tile{
-		{kind, 128, 256, depth, 8, 1, 4, false}, {kind, 256, 128, depth, 8, 1, 4, false}, {kind, 128, 128, depth, 8, 1, 3, false}, {kind, 128, 64, depth, 8, 1, 4, false},
-		{kind, 64, 128, depth, 4, 1, 4, false}, {kind, 64, 64, depth, 4, 1, 5, false}, {kind, 256, 32, depth, 8, 1, 4, false}, {kind, 256, 32, depth, 8, 1, 4, true},
+		{kind, 128, 256, depth, 8, 1, 4, ""}, {kind, 256, 128, depth, 8, 1, 4, ""}, {kind, 128, 128, depth, 8, 1, 3, ""}, {kind, 128, 64, depth, 8, 1, 4, ""},
+		{kind, 64, 128, depth, 4, 1, 4, ""}, {kind, 64, 64, depth, 4, 1, 5, ""}, {kind, 256, 32, depth, 8, 1, 4, ""}, {kind, 256, 32, depth, 8, 1, 4, byColumns},
 	}
 }
 
@@ -34,7 +43,7 @@ func (t tile) bulk() bool { return strings.HasPrefix(t.kind, kindBulk) }
 // columnsTile is the one of a kind whose columns are taps along a row, too.
 func columnsTile(kind string) tile {
 	for _, t := range bulkTiles {
-		if t.kind == kind && t.columns {
+		if t.kind == kind && t.form == byColumns {
 			return t
 		}
 	}
@@ -43,7 +52,7 @@ func columnsTile(kind string) tile {
 
 // filterTiles are the shapes in which gradients of filters are summed.
 var filterTiles = []tile{
-	{kindBulkFilters, 128, 256, 64, 8, 1, 4, false}, {kindBulkFilters, 128, 128, 64, 8, 1, 4, false}, {kindBulkFilters, 128, 64, 64, 8, 1, 4, false},
+	{kindBulkFilters, 128, 256, 64, 8, 1, 4, ""}, {kindBulkFilters, 128, 128, 64, 8, 1, 4, ""}, {kindBulkFilters, 128, 64, 64, 8, 1, 4, ""},
 }
 
 // wgmma is the card's product that a tile needs.
@@ -71,7 +80,7 @@ func (t tile) bulkSource(sort int) string {
 	switch {
 	case t.kind == kindBulkFilters && sort == gradient:
 		return fmt.Sprintf("%s conv_weights_%s(Spread g, const __grid_constant__ TensorMap gy, const __grid_constant__ TensorMap x, float *parts) { bulk_filters<%s>(g, &gy, &x, parts); }\n", bounds, t, of)
-	case t.kind != kindBulkFilters && sort == forward && !t.columns: // whose kernel is the one without
+	case t.kind != kindBulkFilters && sort == forward && t.form == "": // others take the kernels of these
 		return fmt.Sprintf("%s conv_%s(Bulk g, Post p, const __grid_constant__ TensorMap x, const __grid_constant__ TensorMap w, const float *b, float *out) { bulk<%s>(g, p, &x, &w, b, out); }\n", bounds, t, of)
 	}
 	return ""

@@ -63,7 +63,7 @@ func TestBulkChoice(t *testing.T) {
 // TestBulkCards: cards that are not Hopper's, and float32, have none of its kernels.
 func TestBulkCards(t *testing.T) {
 	needFake(t)
-	cuda.ForceHopper()
+	cuda.ForceHopper("")
 	t.Cleanup(usual)
 	c := enginetest.Case{Op: op.Conv{Stride: 1, Pad: 1}, Shapes: small.Shapes, Const: small.Const}
 	for _, x := range []struct {
@@ -89,16 +89,19 @@ func TestBulkCards(t *testing.T) {
 // TestBulkGolden: whole generators by Hopper's kernels, against PyTorch's outputs.
 func TestBulkGolden(t *testing.T) {
 	needHopper(t)
-	cuda.ForceHopper()
 	t.Cleanup(usual)
-	f, err := weights.Open("../../testdata/composite_instance.safetensors")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	for _, precision := range []engine.Precision{engine.BFloat16, engine.TF32} {
-		d := alone(t)
-		golden(t, d, f, precision)
+	for _, kind := range []string{"batch", "instance"} {
+		f, err := weights.Open("../../testdata/composite_" + kind + ".safetensors")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		for _, precision := range []engine.Precision{engine.BFloat16, engine.TF32} {
+			for _, form := range []string{"", "winograd"} {
+				cuda.ForceHopper(form)
+				golden(t, alone(t), f, precision, form == "winograd")
+			}
+		}
 	}
 }
 
@@ -115,7 +118,7 @@ func TestBulkStep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cuda.ForceHopper()
+	cuda.ForceHopper("")
 	t.Cleanup(usual)
 	e, err := d.Compile(p, engine.Options{Precision: engine.BFloat16})
 	if err != nil {

@@ -18,7 +18,7 @@ func (b bulkFilters) fitting(c *compiler) []tile {
 		return nil
 	}
 	g := b.g
-	return fittingOf(filterTiles, kindBulkFilters, g.y[1], g.x[1], g.kh*g.kw, c.d.units)[:mostTiles/2]
+	return fittingOf(filterTiles, kindBulkFilters, "", g.y[1], g.x[1], g.kh*g.kw, c.d.units)[:mostTiles/2]
 }
 
 // positions is how many are summed in a slice.
@@ -29,7 +29,7 @@ const positions = 64
 func (b bulkFilters) steps(c *compiler, t tile) []step {
 	g := b.g
 	o, i := g.y[1], g.x[1]
-	window := i < t.depth && g.kw > 1
+	window := i < t.depth && g.kw > 1 && c.d.overlaps()
 	x := c.frame(t, g, b.x, g.x, g.pad > 0 && (g.reflect || window), window)
 	plain := g
 	plain.half, plain.reflect, plain.pad = false, false, 0

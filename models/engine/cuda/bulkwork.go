@@ -46,6 +46,18 @@ func (m *tensorMap) encode(d *Device, address uint64) ([]byte, error) {
 	return c.read(at, 128), nil
 }
 
+// overlaps says whether the driver describes windows, tensors in which columns share
+// numbers: its reference neither forbids them nor says that they may be.
+func (d *Device) overlaps() bool {
+	if d.windows == nil {
+		windows := tensorMap{half: true, dims: []int{24, 8, 3, 8, 1}, steps: []int{1, 8, 80, 80, 800}, box: []int{64, 8, 1, 8, 1}, stride: []int{1, 1, 1, 1, 1}}
+		_, err := windows.encode(d, 1<<20)
+		fine := err == nil
+		d.windows = &fine
+	}
+	return *d.windows
+}
+
 // bulk is a convolution by Hopper's kernels: forward, or what it scatters where
 // back. It reads in and w and writes out (g.y, or g.x where back).
 type bulk struct {
@@ -125,11 +137,14 @@ func (b bulk) steps(c *compiler, t tile) []step {
 		return b.scattering(c, t)
 	}
 	i, taps := g.x[1], g.kh*g.kw
-	if t.columns {
+	switch t.form {
+	case byColumns:
 		return b.byColumns(c, t)
+	case byWinograd:
+		return b.byWinograd(c, t)
 	}
 	// Few channels: the taps of a row lie together in a picture with borders.
-	window := i < t.depth && g.kw > 1
+	window := i < t.depth && g.kw > 1 && c.d.overlaps()
 	f := c.frame(t, g, b.in, g.x, g.pad > 0 && (g.reflect || window), window)
 	w, s := c.arranged(t, "forward", b.w, [4]int{g.y[1], g.kh, g.kw, i}, [4]int{taps * i, g.kw * i, i, 1})
 	work := bulkWork{t: t, n: g.y[0], h: g.y[2], w: g.y[3], o: g.y[1], kh: g.kh, kw: g.kw, phase: 1, step: g.stride, sign: 1, pad: g.pad - f.pad}
@@ -182,11 +197,15 @@ type bulkWork struct {
 	t                                          tile
 	n, h, w, o, kh, kw, phase, step, sign, pad int
 	window                                     bool
+	apart                                      bool // each item has filters of its own: the taps of others
 }
 
 // launch is a step of the kernels.
 func (b bulkWork) launch(picture, filters tensorMap, post arg, bias, out slot) step {
 	across, high, blocks := shapeBlocks(b.t.rows, b.n, ceil(b.h, b.phase), ceil(b.w, b.phase), b.step)
+	if b.apart {
+		across, high, blocks = b.t.rows, 1, b.n*ceil(b.w, b.t.rows)
+	}
 	depth := b.t.depth
 	picture.half, filters.half = b.t.as() == asBFloat16, b.t.as() == asBFloat16
 	picture.box, picture.stride = []int{depth, across, 1, high, b.t.rows / (across * high)}, []int{1, 1, 1, 1, 1}
@@ -196,7 +215,7 @@ func (b bulkWork) launch(picture, filters tensorMap, post arg, bias, out slot) s
 	}
 	filters.box, filters.stride = []int{depth, 1, 1, b.t.cols}, []int{1, 1, 1, 1}
 	work := structArg(intArg(b.n), intArg(b.h), intArg(b.w), intArg(b.o), intArg(across), intArg(high), intArg(b.kh), intArg(b.kw), intArg(ceil(picture.dims[0], depth)),
-		intArg(b.phase), intArg(b.step), intArg(b.sign), intArg(b.pad), boolArg(b.window))
+		intArg(b.phase), intArg(b.step), intArg(b.sign), intArg(b.pad), boolArg(b.window), boolArg(b.apart))
 	return step{kernel: b.t.kernel("conv"), grid: [3]int{blocks, ceil(b.o, b.t.cols), b.phase * b.phase}, block: b.t.threads(), shared: b.t.shared(),
 		args: []arg{work, post, mapArg(picture), mapArg(filters), slotArg(bias), slotArg(out)}}
 }
@@ -228,13 +247,16 @@ func (b bulk) fitting(c *compiler) []tile {
 	if b.back {
 		rows, cols, layers = g.x[0]*ceil(g.x[2], g.stride)*ceil(g.x[3], g.stride), g.x[1], g.stride*g.stride
 	}
-	fit := fittingOf(bulkTiles, kind, rows, cols, layers, c.d.units)
+	fit := fittingOf(bulkTiles, kind, "", rows, cols, layers, c.d.units)
 	fit = fit[:mostTiles]
-	if columns := columnsTile(kind); !b.back && g.stride == 1 && byColumns(columns, g.kw, g.y[1]) {
+	if columns := columnsTile(kind); !b.back && g.stride == 1 && manyColumns(columns, g.kw, g.y[1]) {
 		fit = append(fit, columns)
+	}
+	if _, constant := c.constants[b.w]; constant && kind == kindBulk && !b.back && winograd(g) {
+		fit = append(fit, fittingOf(bulkTiles, kind, byWinograd, b.tiles(), cols, winogradPoints, c.d.units)...)
 	}
 	return fit
 }
 
-// byColumns says that the taps of a row of all filters are columns enough of a tile.
-func byColumns(t tile, taps, filters int) bool { return taps > 2 && taps*filters <= t.cols }
+// manyColumns says that the taps of a row of all filters are columns enough of a tile.
+func manyColumns(t tile, taps, filters int) bool { return taps > 2 && taps*filters <= t.cols }

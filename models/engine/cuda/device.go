@@ -31,6 +31,7 @@ type Device struct {
 	lt         uint64 // and of cuBLASLt
 	kept       []*plan
 	choices    map[string]choice // of convolutions
+	windows    *bool             // whether tensors may overlap themselves, once it is known
 	refused    []string          // ways to convolve that gave wrong results
 	cache      string
 	model      string // which card it is

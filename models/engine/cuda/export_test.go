@@ -154,7 +154,7 @@ func Tiles(kind string) (names []string) {
 func Force(name string) {
 	tiling = func(fitting []tile) tile {
 		for _, t := range everyTile {
-			if t.String() == name && slices.ContainsFunc(fitting, func(f tile) bool { return f.kind == t.kind && (!t.columns || f.columns) }) {
+			if t.String() == name && slices.ContainsFunc(fitting, func(f tile) bool { return f.kind == t.kind && (t.form == "" || f.form == t.form) }) {
 				return t
 			}
 		}
@@ -162,9 +162,13 @@ func Force(name string) {
 	}
 }
 
-// ForceHopper has Hopper's kernels serve every convolution that they fit.
-func ForceHopper() {
+// ForceHopper has Hopper's kernels serve every convolution that they fit, in a form
+// where that fits.
+func ForceHopper(form string) {
 	tiling = func(fitting []tile) tile {
+		if i := slices.IndexFunc(fitting, func(t tile) bool { return t.bulk() && t.form == form }); i >= 0 {
+			return fitting[i]
+		}
 		if i := slices.IndexFunc(fitting, tile.bulk); i >= 0 {
 			return fitting[i]
 		}
@@ -187,7 +191,14 @@ func Hopper(d engine.Device) bool { return d.(*Device).capability == hopper }
 // Fits says that a tile of Hopper's fits a convolution: those by columns do not fit all.
 func Fits(o op.Spec, shapes []tensor.Shape, name string) bool {
 	c, forward := o.(op.Conv)
-	return !strings.HasSuffix(name, "_columns") || forward && c.Stride == 1 && byColumns(columnsTile(strings.SplitN(name, "_", 2)[0]), shapes[1][3], shapes[1][0])
+	switch {
+	case strings.HasSuffix(name, byColumns):
+		return forward && c.Stride == 1 && manyColumns(columnsTile(strings.SplitN(name, "_", 2)[0]), shapes[1][3], shapes[1][0])
+	case strings.HasSuffix(name, byWinograd):
+		w := shapes[1]
+		return forward && w[2] == 3 && w[3] == 3 && winograd(geometry{x: shapes[0], y: []int{shapes[0][0], w[0], shapes[0][2], shapes[0][3]}, kh: 3, kw: 3, stride: c.Stride, pad: c.Pad})
+	}
+	return true
 }
 
 // Refused lists the ways to convolve that gave wrong results on a device.
@@ -245,6 +256,9 @@ func Convolutions(e engine.Executable, runs int) (found []Convolution, err error
 				last++
 			}
 			f.Kernels += x.steps[last].kernel
+			for last+1 < len(x.steps) && x.steps[last+1].name == f.Label && ends(x.steps[last+1]) {
+				last++
+			}
 			from[f.Label] = last + 1
 			if k := slices.IndexFunc(found, func(g Convolution) bool { return g.Label == f.Label && g.Kernels == f.Kernels }); k >= 0 {
 				found[k].Times++
@@ -269,6 +283,10 @@ func Convolutions(e engine.Executable, runs int) (found []Convolution, err error
 func convolvesStep(s step) bool {
 	return strings.HasPrefix(s.kernel, "conv") || s.plan != nil
 }
+
+// ends says that a step is behind one that convolves: it makes results of products, or
+// does what is fused behind.
+func ends(s step) bool { return s.kernel == "wino_out" || s.kernel == "map" }
 
 // clock is the milliseconds that steps take on the card.
 func (e *executable) clock(steps []step, runs int) (float32, error) {

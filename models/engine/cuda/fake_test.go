@@ -126,6 +126,7 @@ func buildFake(dir string) error {
 		"libnvrtc.so.12": {"units.cpp", fake + "/nvrtc.cpp"},
 	} {
 		args := append([]string{"-std=c++14", "-O2", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-psabi",
+			"-fsanitize=alignment", "-fsanitize-undefined-trap-on-error", // as a card faults
 			"-fPIC", "-shared", "-I" + fake, "-o", library}, sources...)
 		if err := compileFake(dir, library, args); err != nil {
 			return err

@@ -28,7 +28,7 @@ func TestGolden(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer f.Close()
-				golden(t, open(t), f, precision)
+				golden(t, open(t), f, precision, onCard)
 			})
 		}
 	}
@@ -52,10 +52,18 @@ func goldenProgram(f *weights.File, shapes map[string][]int, outputs []string) (
 	return engine.Lower(s)
 }
 
-func golden(t *testing.T, d engine.Device, f *weights.File, precision engine.Precision) {
+// autocast bounds what Winograd's products may do to a whole network in bf16: the
+// flows that PyTorch 1.13 draws with these under its own autocast of bfloat16 on a
+// processor are 0.056 and 0.050 from those of float32, the pictures 0.035 and 0.024.
+const autocast = 5e-2
+
+func golden(t *testing.T, d engine.Device, f *weights.File, precision engine.Precision, winograd bool) {
 	tolerance := 1e-3
 	if precision != engine.Float32 {
 		tolerance = 3e-2
+	}
+	if winograd && precision == engine.BFloat16 {
+		tolerance = autocast
 	}
 	inputs, outputs := []string{"labels", "prev"}, []string{"raw", "flow", "mask", "final"}
 	shapes := map[string][]int{}

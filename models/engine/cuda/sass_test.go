@@ -13,13 +13,17 @@ import (
 )
 
 // instructions is what the machine code of tiles of each kind has in every kernel
-// (HMMA are the matrix units of a warp, LDSM is ldmatrix, LDGSTS cp.async), and
-// what it has in none.
+// (HMMA are the matrix units of a warp, HGMMA of four; LDSM is ldmatrix, LDGSTS
+// cp.async, UTMALDG a load by a tensor map), and what it has in none.
 var instructions = map[string]struct{ all, convolving, none []string }{
-	kindF32:  {all: []string{"FFMA", "LDGSTS.E.ZFILL", "LDGSTS.E.BYPASS.128.ZFILL"}, none: []string{"HMMA"}},
-	kindTF32: {all: []string{"HMMA.1688.F32.TF32", "LDGSTS.E.ZFILL", "LDGSTS.E.BYPASS.128.ZFILL"}, convolving: []string{"LDSM.16.M88.4"}},
-	kindBF16: {all: []string{"HMMA.16816.F32.BF16", "LDSM.16"}, none: []string{"LDGSTS"}}, // which is rounded on its way through registers
-	kindHalf: {all: []string{"HMMA.16816.F32.BF16", "LDSM.16.M88.4", "LDGSTS.E.BYPASS.128.ZFILL"}},
+	kindF32:  {all: []string{"FFMA", "LDGSTS.E [", "LDGSTS.E.BYPASS.128 ["}, none: []string{" HMMA"}},
+	kindTF32: {all: []string{"HMMA.1688.F32.TF32", "LDGSTS.E [", "LDGSTS.E.BYPASS.128 ["}, convolving: []string{"LDSM.16.M88.4"}},
+	kindBF16: {all: []string{"HMMA.16816.F32.BF16", "LDSM.16", "F2FP.BF16"}, convolving: []string{"LDGSTS.E.BYPASS.128 ["}}, // filters that lie in two bytes are copied
+	kindHalf: {all: []string{"HMMA.16816.F32.BF16", "LDSM.16.M88.4", "LDGSTS.E.BYPASS.128 ["}},
+
+	kindBulk:        {all: []string{"HGMMA.64x", "x16.F32.BF16", "UTMALDG.5D"}, none: []string{" HMMA", "LDGSTS"}},
+	kindBulk32:      {all: []string{"HGMMA.64x", "x8.F32.TF32", "UTMALDG.5D"}, none: []string{" HMMA", "LDGSTS"}},
+	kindBulkFilters: {all: []string{"HGMMA.64x", "x16.F32.BF16", "UTMALDG.5D"}, none: []string{" HMMA", "LDGSTS"}},
 }
 
 var sassFunction = regexp.MustCompile(`(?m)^\s*Function : (\w+)\n`)
@@ -60,13 +64,13 @@ func TestMachineCode(t *testing.T) {
 			continue // those between have the oldest's instructions
 		}
 		code := machine(t, cuobjdump, c)
-		for _, tile := range tiles {
+		for _, tile := range everyTile {
 			want, ok := instructions[tile.kind]
 			if !ok {
 				t.Fatalf("which instructions tiles of %s have is not said", tile.kind)
 			}
 			for _, kernel := range []string{"conv_", "conv_back_", "conv_weights_"} {
-				kernel += tile.String()
+				kernel += tile.shape()
 				if !slices.Contains(c.kernels, kernel) {
 					continue
 				}
@@ -83,15 +87,15 @@ func TestMachineCode(t *testing.T) {
 func checkInstructions(t *testing.T, kernel, code string, need, none []string, stack bool) {
 	t.Helper()
 	for _, instruction := range need {
-		if !strings.Contains(code, " "+instruction) {
+		if !strings.Contains(code, instruction) {
 			t.Errorf("%s has no %s", kernel, instruction)
 		}
 	}
 	if !stack {
-		none = append(none[:len(none):len(none)], "LDL", "STL")
+		none = append(none[:len(none):len(none)], " LDL", " STL")
 	}
 	for _, instruction := range none {
-		if strings.Contains(code, " "+instruction) {
+		if strings.Contains(code, instruction) {
 			t.Errorf("%s has %s", kernel, instruction)
 		}
 	}

@@ -20,7 +20,7 @@ func Source() string { return part("card") + kernels(false) }
 func Kernels() string { return kernels(true) }
 
 func kernels(all bool) string {
-	text, there := parts(baseParts...), map[string]bool{"tile": true, "conv": true}
+	text, there := parts(baseParts...), map[string]bool{"tile": true, "product": true, "conv": true}
 	for _, k := range kinds {
 		if !all && k.only != 0 {
 			continue
@@ -53,7 +53,7 @@ func parts(names ...string) string {
 }
 
 // baseParts is what every program may need: all but the tiles.
-var baseParts = []string{"common", "elem", "tile", "conv", "arrange", "norm", "normgrad", "plane", "shape", "loss", "picture"}
+var baseParts = []string{"common", "elem", "tile", "product", "conv", "arrange", "wino", "norm", "normgrad", "plane", "shape", "loss", "picture"}
 
 // kinds of numbers have kernels of their own for each of their tiles; parts is
 // what those need besides common.cu. Where only is a capability, they use its own
@@ -67,7 +67,7 @@ var kinds = []struct {
 	{kindBulk, bulkParts, hopper}, {kindBulk32, bulkParts, hopper}, {kindBulkFilters, bulkParts, hopper},
 }
 
-var tileParts, bulkParts = []string{"tile", "conv"}, []string{"bulk", "bulk_filters"}
+var tileParts, bulkParts = []string{"tile", "product", "conv"}, []string{"bulk", "bulk_filters"}
 
 // hopper is the capability whose cards have wgmma and bulk copies of tensors.
 const hopper = 90

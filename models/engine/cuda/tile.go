@@ -14,7 +14,7 @@ type tile struct {
 	kind                 string // of numbers
 	rows, cols, depth    int
 	down, across, stages int
-	columns              bool // bulk.go: taps along a row are columns
+	form                 string // bulk.go: how the product comes about, where it is no sum over taps
 }
 
 // The kinds of numbers that a convolution reads: float32 that is multiplied as
@@ -29,18 +29,20 @@ const (
 
 // tiles are those that there are kernels for. Their shapes were chosen, not
 // measured. The narrow ones are for the last layers of generators, of 1 to 3
-// channels.
+// channels. The larger a warp's part, the fewer instructions stand between those of
+// the tensor cores: one of 64x64 reads eight fragments for 32 of them, one of 64x32
+// six for 16.
 var tiles = []tile{
-	{kindF32, 128, 64, 32, 4, 2, 2, false}, {kindF32, 128, 128, 16, 4, 2, 2, false}, {kindF32, 64, 64, 32, 4, 2, 2, false},
-	{kindTF32, 128, 64, 32, 4, 2, 3, false}, {kindTF32, 128, 128, 32, 2, 4, 2, false}, {kindTF32, 64, 64, 32, 2, 2, 3, false}, {kindTF32, 256, 16, 32, 8, 1, 2, false},
-	{kindBF16, 128, 64, 32, 4, 2, 2, false}, {kindBF16, 128, 128, 32, 2, 4, 2, false}, {kindBF16, 64, 64, 32, 2, 2, 2, false}, {kindBF16, 256, 16, 32, 8, 1, 2, false},
-	{kindHalf, 128, 64, 32, 4, 2, 3, false}, {kindHalf, 128, 128, 32, 2, 4, 3, false}, {kindHalf, 64, 64, 32, 2, 2, 3, false}, {kindHalf, 256, 64, 32, 4, 2, 3, false},
-	{kindHalf, 128, 128, 64, 2, 4, 2, false}, {kindHalf, 256, 16, 32, 8, 1, 3, false},
+	{kindF32, 128, 64, 32, 4, 2, 2, ""}, {kindF32, 128, 128, 16, 4, 2, 2, ""}, {kindF32, 64, 64, 32, 4, 2, 2, ""},
+	{kindTF32, 128, 64, 32, 4, 2, 3, ""}, {kindTF32, 128, 128, 32, 2, 4, 2, ""}, {kindTF32, 64, 64, 32, 2, 2, 3, ""}, {kindTF32, 256, 16, 32, 8, 1, 2, ""}, {kindTF32, 256, 128, 16, 4, 2, 3, ""},
+	{kindBF16, 128, 64, 32, 4, 2, 2, ""}, {kindBF16, 128, 128, 32, 2, 4, 2, ""}, {kindBF16, 64, 64, 32, 2, 2, 2, ""}, {kindBF16, 256, 16, 32, 8, 1, 2, ""},
+	{kindHalf, 128, 64, 32, 4, 2, 3, ""}, {kindHalf, 128, 128, 32, 2, 4, 3, ""}, {kindHalf, 64, 64, 32, 2, 2, 3, ""}, {kindHalf, 256, 64, 32, 4, 2, 3, ""},
+	{kindHalf, 128, 128, 64, 2, 2, 2, ""}, {kindHalf, 256, 16, 32, 8, 1, 3, ""}, {kindHalf, 256, 128, 32, 4, 2, 3, ""},
 }
 
 func (t tile) String() string {
-	if t.columns {
-		return t.shape() + "_columns"
+	if t.form != "" {
+		return t.shape() + "_" + t.form
 	}
 	return t.shape()
 }
@@ -65,7 +67,20 @@ func (t tile) shared() int {
 	if t.kind == kindBF16 || t.kind == kindHalf {
 		bytes = 2
 	}
-	return t.stages*(t.rows+t.cols)*t.depth*bytes + 3*4*t.rows
+	return t.stages*(t.rows+t.cols)*t.depth*bytes + 16*t.rows
+}
+
+// blocks is how many of them a unit of the card should have registers for: as many
+// as the compiler finds without moving any to memory.
+func (t tile) blocks() int {
+	sums, threads := t.rows*t.cols/t.threads(), 256
+	switch {
+	case t.kind == kindHalf && sums < 64:
+		threads = 768
+	case t.kind == kindHalf && sums == 64, sums < 64:
+		threads = 512
+	}
+	return threads / t.threads()
 }
 
 // code is the kernels' type of a tile.
@@ -83,10 +98,10 @@ const (
 // source is a tile's kernels of one sort. What is learnt lies as float32, so that
 // gradients of filters have none for bfloat16.
 func (t tile) source(sort int) string {
-	bounds, of := fmt.Sprintf("KERNEL __launch_bounds__(%d)", t.threads()), t.code()
 	if t.bulk() {
 		return t.bulkSource(sort)
 	}
+	bounds, of := fmt.Sprintf("KERNEL __launch_bounds__(%d, %d)", t.threads(), t.blocks()), t.code()
 	if sort == forward {
 		text := ""
 		for _, name := range []string{"conv", "conv_back"} {
@@ -119,13 +134,13 @@ const mostTiles = 4
 // for them, as often as the units must take turns; that a number read costs as
 // much as 32 products is a guess.
 func fitting(kind string, rows, cols, layers, units int) []tile {
-	fit := fittingOf(tiles, kind, rows, cols, layers, units)
+	fit := fittingOf(tiles, kind, "", rows, cols, layers, units)
 	return fit[:min(len(fit), mostTiles)]
 }
 
-func fittingOf(all []tile, kind string, rows, cols, layers, units int) (fit []tile) {
+func fittingOf(all []tile, kind, form string, rows, cols, layers, units int) (fit []tile) {
 	for _, t := range all {
-		if t.kind == kind && !t.columns {
+		if t.kind == kind && t.form == form {
 			fit = append(fit, t)
 		}
 	}

@@ -232,7 +232,7 @@ func TestTileFitting(t *testing.T) {
 		rows, cols int
 		want       string
 	}{
-		{"half", 1 << 19, 3, "half_256x16x32"}, {"half", 1 << 19, 128, "half_128x128x32"}, {"half", 64, 1024, "half_64x64x32"},
+		{"half", 1 << 19, 3, "half_256x16x32"}, {"half", 1 << 19, 128, "half_256x128x32"}, {"half", 64, 1024, "half_64x64x32"},
 		{"tf32", 1 << 19, 2, "tf32_256x16x32"}, {"f32", 1 << 19, 128, "f32_128x128x16"},
 	} {
 		if got := cuda.Fitting(c.kind, c.rows, c.cols, 1, 132); got[0] != c.want || len(got) > 4 {

@@ -17,8 +17,9 @@ import (
 
 // tensorMapFacts is numbers of tensor maps, which the memory unit of Hopper reads.
 var tensorMapFacts = map[string]int{
-	"CU_TENSOR_MAP_DATA_TYPE_FLOAT32": 7, "CU_TENSOR_MAP_DATA_TYPE_BFLOAT16": 9, "CU_TENSOR_MAP_SWIZZLE_128B": 3, "CU_TENSOR_MAP_INTERLEAVE_NONE": 0,
-	"CU_TENSOR_MAP_L2_PROMOTION_L2_256B": 3, "CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE": 0, "sizeof(CUtensorMap)": 128, "alignof(CUtensorMap)": 64,
+	"CU_TENSOR_MAP_DATA_TYPE_FLOAT32": tensorFloat32, "CU_TENSOR_MAP_DATA_TYPE_BFLOAT16": tensorBFloat16, "CU_TENSOR_MAP_SWIZZLE_128B": tensorSwizzle128,
+	"CU_TENSOR_MAP_INTERLEAVE_NONE": tensorNoInterleave, "CU_TENSOR_MAP_L2_PROMOTION_L2_256B": tensorPromote256,
+	"CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE": tensorFillZeros, "sizeof(CUtensorMap)": 128, "alignof(CUtensorMap)": 64,
 }
 
 // layoutFacts is what is read and written of cuBLASLt's structs and types.

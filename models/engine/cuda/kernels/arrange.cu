@@ -3,6 +3,12 @@
 
 enum { AS_FLOAT, AS_BF16, AS_TF32 };
 
+// mirrored is where row or column i of n lies, beyond a border in the mirror or -1.
+__device__ __forceinline__ int mirrored(int i, int n, int reflect) {
+	if (i >= 0 && i < n) return i;
+	return reflect ? mirror(i, n) : -1;
+}
+
 // rounded_tf32 is x to the nearest of tf32's 10 bits, halves away from 0.
 __device__ __forceinline__ float rounded_tf32(float x) {
 	unsigned u = __float_as_uint(x);

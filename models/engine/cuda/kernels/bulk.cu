@@ -18,9 +18,10 @@ template <bool BF16_, int ROWS_, int COLS_, int GROUPS_, int STAGES_> struct Bul
 // A transposed convolution has `phase` times `phase` layers of blocks, each of the
 // taps that meet its results. Columns x and rows y read at
 // x*step + sign*tap - pad of the picture; window: a tap is one along the rows
-// alone, whose columns lie together, and results are read as they are counted.
+// alone, whose columns lie together, and results are read as they are counted;
+// apart: each item has filters of its own, as taps of a row.
 struct Bulk {
-	int n, h, w, o, across, high, kh, kw, slices, phase, step, sign, pad, window;
+	int n, h, w, o, across, high, kh, kw, slices, phase, step, sign, pad, window, apart;
 };
 
 // Place is a block's part of the work.
@@ -48,7 +49,7 @@ template <class T> __device__ __forceinline__ void bring(const Bulk &g, const Pl
 	barrier_expect(full, T::A + T::B);
 	if (g.window) bulk_load(to, a, full, k, p.x, ty, p.y, p.item);
 	else bulk_load(to, a, full, k, p.x * g.step + g.sign * tx + p.left, 0, p.y * g.step + g.sign * ty + p.top, p.item);
-	bulk_load(to + T::A, b, full, k, p.kx + tx * g.phase, p.ky + ty * g.phase, blockIdx.y * T::COLS);
+	bulk_load(to + T::A, b, full, k, p.kx + tx * g.phase + (g.apart ? p.item : 0), p.ky + ty * g.phase, blockIdx.y * T::COLS);
 }
 
 // row_of is where the row of results begins that number r of a block's is of, or -1.

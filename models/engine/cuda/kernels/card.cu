@@ -6,31 +6,43 @@ typedef unsigned long long u64;
 extern __shared__ __align__(128) char shared_memory[];
 #define SHARED(T, name) T *name = (T *)shared_memory
 
-__device__ __forceinline__ unsigned shared_address(const void *p) {
-	unsigned at;
+// Address is one in shared memory, which a block finds once: to turn a pointer
+// into one takes three instructions.
+typedef unsigned Address;
+__device__ __forceinline__ Address shared_address(const void *p) {
+	Address at;
 	asm("{ .reg .u64 a; cvta.to.shared.u64 a, %1; cvt.u32.u64 %0, a; }" : "=r"(at) : "l"(p));
 	return at;
 }
 
-// copy_async begins to copy BYTES (4 or 16) to shared memory, of which it reads
-// the first n; the others become 0. close_copies makes a group of those since the
-// one before, wait_copies waits for all groups but the last KEEP.
-template <int BYTES> __device__ __forceinline__ void copy_async(void *to, const void *from, int n) {
-	if (BYTES == 16) asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" :: "r"(shared_address(to)), "l"(from), "r"(n) : "memory");
-	else asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" :: "r"(shared_address(to)), "l"(from), "r"(n) : "memory");
+// flip is at bytes ^ x, for x less than what the address of a slice is a multiple of.
+__device__ __forceinline__ Address flip(Address at, int x) { return at ^ x; }
+
+// keep has a value stay in a register: the compiler would rather find again, in
+// every slice, what a thread number says.
+__device__ __forceinline__ void keep(int &x) { asm volatile("" : "+r"(x)); }
+__device__ __forceinline__ void keep(const char *&x) { asm volatile("" : "+l"(x)); }
+
+// copy_async begins to copy BYTES (4 or 16) to shared memory, or to fill them with
+// zeros where at is less than 0. close_copies makes a group of those since the one
+// before, wait_copies waits for all groups but the last KEEP. That the number of
+// bytes is one of two constants spares what others need.
+template <int BYTES> __device__ __forceinline__ void copy_async(Address to, const void *from, int at) {
+	if (BYTES == 16) asm volatile("{ .reg .pred p; .reg .u32 n; setp.ge.s32 p, %2, 0; selp.u32 n, 16, 0, p; cp.async.cg.shared.global [%0], [%1], 16, n; }" :: "r"(to), "l"(from), "r"(at) : "memory");
+	else asm volatile("{ .reg .pred p; .reg .u32 n; setp.ge.s32 p, %2, 0; selp.u32 n, 4, 0, p; cp.async.ca.shared.global [%0], [%1], 4, n; }" :: "r"(to), "l"(from), "r"(at) : "memory");
 }
 __device__ __forceinline__ void close_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int KEEP> __device__ __forceinline__ void wait_copies() { asm volatile("cp.async.wait_group %0;" :: "n"(KEEP) : "memory"); }
 
 // ldmatrix reads four matrices of 8x8 numbers of two bytes, whose rows of 16
 // bytes the threads of a warp point at, eight threads at each matrix.
-__device__ __forceinline__ void ldmatrix(unsigned *x, const void *row) {
+__device__ __forceinline__ void ldmatrix(unsigned *x, Address row) {
 	asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-		: "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(shared_address(row)) : "memory");
+		: "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(row) : "memory");
 }
-__device__ __forceinline__ void ldmatrix_trans(unsigned *x, const void *row) {
+__device__ __forceinline__ void ldmatrix_trans(unsigned *x, Address row) {
 	asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
-		: "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(shared_address(row)) : "memory");
+		: "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(row) : "memory");
 }
 
 __device__ __forceinline__ unsigned to_tf32(unsigned x) {

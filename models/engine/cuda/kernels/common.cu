@@ -107,6 +107,8 @@ __device__ __forceinline__ float activate(int kind, float slope, float x) {
 	return x;
 }
 
+__device__ __forceinline__ float from_bf16(unsigned short x) { return __uint_as_float((unsigned)x << 16); }
+
 __device__ __forceinline__ unsigned short to_bf16(float x) {
 	unsigned u = __float_as_uint(x);
 	if (x != x) return 0x7fff;

@@ -28,213 +28,217 @@ template <int PREC_, int ROWS_, int COLS_, int DEPTH_, int DOWN_, int ACROSS_, i
 template <class T, bool DEEP_, int LENGTH_> struct Side {
 	static constexpr bool DEEP = DEEP_;
 	static constexpr int LENGTH = LENGTH_, LINE = DEEP ? T::DEPTH : LENGTH, LINES = DEEP ? LENGTH : T::DEPTH, UNITS = LINE / T::UNIT;
+	static constexpr int BYTES = LINE * T::BYTES; // of a line
+	// Short lines lie PACK in 128 bytes. After TURNS lines they are turned alike.
+	static constexpr int PACK = UNITS < 8 ? 8 / UNITS : 1, SPAN = UNITS < 8 ? UNITS : 8;
+	// Numbers of 4 bytes that do not run along the depth are read one by one: two
+	// units of each of four lines.
+	static constexpr bool SINGLY = !DEEP && T::BYTES == 4;
+	static constexpr int TURNS = PACK * (SINGLY ? SPAN / 2 : SPAN);
 
 	// of is the byte of a row or column at a depth.
 	static __device__ __forceinline__ int of(int r, int k) {
 		int line = DEEP ? r : k, e = DEEP ? k : r;
-		// Short lines lie PACK in 128 bytes. Numbers of 4 bytes that do not run along
-		// the depth are read one by one: two units of each of four lines.
-		constexpr int PACK = UNITS < 8 ? 8 / UNITS : 1, SPAN = UNITS < 8 ? UNITS : 8;
-		int turn = !DEEP && T::BYTES == 4 ? line / PACK % (SPAN / 2) * 2 : line / PACK % SPAN;
+		int turn = SINGLY ? line / PACK % (SPAN / 2) * 2 : line / PACK % SPAN;
 		return (line * UNITS + (e / T::UNIT ^ turn)) * 16 + e % T::UNIT * T::BYTES;
 	}
 };
 
-// A block's memory: slices of both matrices, and where each of its rows lies.
+// NONE is the place of a number that is 0. It is a multiple of every size.
+static constexpr int NONE = -2147483647 - 1;
+
+// Row is where a row of a block lies: its picture's first pixel, a place in it, and
+// the element there, or NONE where not all that the row reads lies inside.
+struct alignas(16) Row {
+	int picture, y, x, inside;
+};
+
+// A block's memory: slices of both matrices, and its rows.
 template <class T> struct Shared {
 	char slices[T::STAGES][T::A + T::B];
-	int item[T::ROWS], y[T::ROWS], x[T::ROWS];
+	Row rows[T::ROWS];
 };
 
-__device__ __forceinline__ float from_bf16(unsigned short x) { return __uint_as_float((unsigned)x << 16); }
+// Kind chooses among functions when the kernels are compiled.
+template <bool B> struct Kind {};
+
+// Digits is a place along the depth, as a number of the digits low, mid and high:
+// a channel of a tap of a row of taps, say. Radix says how many there are of the
+// lower ones; where FLAT, the depth has one digit. To add to a place takes no
+// division: what is added is less than 256, and packed so that it takes one register.
+struct Digits {
+	int low, mid, high;
+};
+template <bool FLAT> struct Radix {
+	int lows, mids;
+	__device__ __forceinline__ Digits of(int k) const {
+		if (FLAT || k < lows) return {k, 0, 0};
+		return {k % lows, k / lows % mids, k / lows / mids};
+	}
+	__device__ __forceinline__ int packed(int k) const {
+		Digits d = of(k);
+		return d.low | d.mid << 8 | d.high << 16;
+	}
+	__device__ __forceinline__ Digits add(const Digits &a, int packed) const {
+		if (FLAT) return {a.low + packed, 0, 0};
+		keep(packed); // or it is unpacked before the loop
+		Digits sum = {a.low + (packed & 0xff), a.mid + (packed >> 8 & 0xff), a.high + (packed >> 16)};
+		if (sum.low >= lows) sum.low -= lows, sum.mid++;
+		if (sum.mid >= mids) sum.mid -= mids, sum.high++;
+		return sum;
+	}
+};
+
+// Slices are met one after the other along a depth. left is what a slice's run of the
+// lowest digit, a tap, has left, and moved how far it is from the slice in which
+// numbers were found: while it and the one before are of one run, all lie as much
+// further on.
+template <class T, bool FLAT> struct Slices {
+	Radix<FLAT> radix;
+	Digits at;
+	int deep, left, moved; // deep: a slice's depth, packed
+	__device__ __forceinline__ Slices(const Radix<FLAT> &r, int k) : radix(r), at(r.of(k)), deep(r.packed(T::DEPTH)), left(0), moved(0) {}
+
+	// next goes to the next slice, at first to the first, and says whether numbers must
+	// be found.
+	__device__ __forceinline__ bool next(bool steady) {
+		if (steady && left >= 2 * T::DEPTH) {
+			left -= T::DEPTH;
+			moved += T::DEPTH;
+			return false;
+		}
+		if (left > 0) at = radix.add(place(), deep);
+		left = radix.lows - at.low;
+		moved = 0;
+		return true;
+	}
+	__device__ __forceinline__ Digits place() const { return {radix.lows - left, at.mid, at.high}; }
+	__device__ __forceinline__ bool whole() const { return left >= T::DEPTH; }
+};
+
+// Share is how the threads of a block bring a slice W numbers at a time: each has a
+// place in a line and every STEPth line. PART: some threads bring nothing.
+template <class T, class S, int W> struct Share {
+	static constexpr int WIDTH = W, PER = S::LINE / W, STEP = T::THREADS / PER, COUNT = (S::LINES + STEP - 1) / STEP;
+	static constexpr bool PART = STEP > S::LINES;
+	static_assert(T::THREADS % PER == 0, "a thread keeps its place in a line");
+	static __device__ __forceinline__ int line() { return threadIdx.x / PER; }
+	static __device__ __forceinline__ int e() { return threadIdx.x % PER * W; }
+	static __device__ __forceinline__ bool idle() { return PART && line() >= S::LINES; }
+	// to is the byte of the i-th of what this thread brings; first is that of the 0th.
+	static __device__ __forceinline__ int to(int first, int i) {
+		if (STEP % S::TURNS == 0) return first + i * STEP * S::BYTES;
+		return S::DEEP ? S::of(line() + i * STEP, e()) : S::of(e(), line() + i * STEP);
+	}
+	static __device__ __forceinline__ int first() { return S::DEEP ? S::of(line(), e()) : S::of(e(), line()); }
+};
 
 // Matrix is where the numbers of a side come from: L says at which element the one
-// of a row and a depth lies, or -1 where it is 0. Where units is true, those of 16
-// bytes in shared memory lie together here, too, at a multiple of their size.
+// of a row and a place along the depth lies. Where units is true, those of 16
+// bytes in shared memory lie together here, too, at a multiple of their size. Then
+// a thread keeps where its lines lie.
 template <class T, class S, class L> struct Matrix {
-	const L &l;
-	const void *data;
+	typedef Share<T, S, T::UNIT> Units;
+	typedef Share<T, S, 1> Singles;
+	static constexpr int HELD = T::PREC != BF16 ? 1 : Units::COUNT * T::UNIT > Singles::COUNT ? Units::COUNT * T::UNIT : Singles::COUNT;
+	L l;
+	const char *data;
 	bool units, half; // half: it lies as bfloat16
+	const Slices<T, L::FLAT> &slices;
+	int own, step; // packed: this thread's first number in a slice, how far its next line is
+	int first, line[Units::COUNT];
+	float held[HELD];
 
-	// walk calls f with what this thread brings of the slice at k: the W numbers
-	// at a row and a depth, and their place among what it brings.
-	template <int W, class F> __device__ __forceinline__ void walk(int k, int end, const F &f) const {
-		constexpr int PER = S::LINE / W, COUNT = (S::LINES * PER + T::THREADS - 1) / T::THREADS;
-		static_assert(T::THREADS % PER == 0, "a thread keeps its place in a line");
-		int line = threadIdx.x / PER, e = threadIdx.x % PER * W;
+	__device__ __forceinline__ Matrix(const L &of, const void *from, bool lies, const Slices<T, L::FLAT> &slices) : l(of), data((const char *)from), half(lies), slices(slices) {
+		units = T::PREC == HALF || l.units(T::UNIT);
+		int line = units ? Units::line() : Singles::line(), e = units ? Units::e() : Singles::e();
+		own = slices.radix.packed(S::DEEP ? e : line);
+		step = slices.radix.packed(units ? Units::STEP : Singles::STEP);
+		l.place(e, units ? T::UNIT : 1);
+		first = Units::first();
+		keep(first);
 #pragma unroll
-		for (int i = 0; i < COUNT; i++, line += T::THREADS / PER) {
-			if (S::LINES * PER % T::THREADS && line >= S::LINES) break;
-			int r = S::DEEP ? line : e, d = S::DEEP ? e : line;
-			f(i * W, S::of(r, d), k + d < end ? l.at(r, k + d) : -1);
+		for (int i = 0; i < Units::COUNT; i++) this->line[i] = 0;
+#pragma unroll
+		for (int i = 0; i < HELD; i++) held[i] = 0;
+	}
+
+	// find finds where this thread's lines of the slice lie.
+	__device__ __forceinline__ void find() {
+		if (units) walk<Units, Units::COUNT>([&](int i, int at) { line[i] = at; });
+	}
+
+	// walk calls f with the element of each of what this thread brings.
+	template <class W, int UNROLL, class F> __device__ __forceinline__ void walk(const F &f) const {
+		const Radix<L::FLAT> &radix = slices.radix;
+		Digits slice = slices.place();
+		if (!S::DEEP && !L::FLAT && (!L::STEADY || W::WIDTH == 1) && slices.whole()) {
+#pragma unroll UNROLL
+			for (int i = 0; i < W::COUNT; i++) f(i, l.at({slice.low + W::line() + i * W::STEP, slice.mid, slice.high}, 0));
+			return;
+		}
+		Digits at = radix.add(slice, own);
+#pragma unroll UNROLL
+		for (int i = 0; i < W::COUNT; i++) {
+			f(i, l.at(at, W::line() + i * W::STEP));
+			if (!S::DEEP) at = radix.add(at, step);
 		}
 	}
 
-	template <int W> __device__ __forceinline__ void copy(char *slice, int k, int end) const {
-		constexpr int N = W * T::BYTES;
-		const char *from = (const char *)data;
-		walk<W>(k, end, [&](int, int to, long long at) { copy_async<N>(slice + to, from + (at < 0 ? 0 : at * T::BYTES), at < 0 ? 0 : N); });
-	}
+	// copied says that units are copied as they lie.
+	__device__ __forceinline__ bool copied() const { return units && (T::PREC != BF16 || half); }
 
-	template <int W> __device__ __forceinline__ void hold(float *held, int k, int end) const {
-		walk<W>(k, end, [&](int i, int, long long at) {
-			Line<float, W> x = {};
-			if (at >= 0 && !half) x = *(const Line<float, W> *)((const float *)data + at);
-			if (at >= 0 && half) {
-				Line<unsigned short, W> h = *(const Line<unsigned short, W> *)((const unsigned short *)data + at);
+	// start begins to bring the slice; what passes registers is there once finish has
+	// been called, too.
+	__device__ __forceinline__ void start(Address slice) {
+		if (copied()) {
+			if (Units::idle()) return;
+			const char *from = data + (long long)(slices.moved * l.along()) * T::BYTES;
+			keep(from);
 #pragma unroll
-				for (int j = 0; j < W; j++) x.of[j] = from_bf16(h.of[j]);
+			for (int i = 0; i < Units::COUNT; i++) copy_async<16>(slice + Units::to(first, i), from + (long long)line[i] * T::BYTES, line[L::BORDERS ? i : 0]);
+		} else if (T::PREC != HALF) other(slice, Kind<T::PREC == BF16>());
+	}
+	__device__ __forceinline__ void other(Address slice, Kind<false>) const {
+		if (Singles::idle()) return;
+		int first = Singles::first(); // not kept
+		walk<Singles, 4>([&](int i, int at) { copy_async<4>(slice + Singles::to(first, i), data + (long long)at * 4, at); });
+	}
+	__device__ __forceinline__ void other(Address, Kind<true>) {
+		if (units ? Units::idle() : Singles::idle()) return;
+		if (units) {
+			const char *from = data + (long long)(slices.moved * l.along()) * 4;
+			keep(from);
+#pragma unroll
+			for (int i = 0; i < Units::COUNT; i++) {
+				Line<float, T::UNIT> x = {};
+				if (line[i] >= 0) x = *(const Line<float, T::UNIT> *)(from + (long long)line[i] * 4);
+#pragma unroll
+				for (int j = 0; j < T::UNIT; j++) held[i * T::UNIT + j] = x.of[j];
 			}
-#pragma unroll
-			for (int j = 0; j < W; j++) held[i + j] = x.of[j];
-		});
+		} else if (half) {
+			walk<Singles, Singles::COUNT>([&](int i, int at) { held[i] = at < 0 ? 0 : __uint_as_float(((const unsigned short *)data)[at]); });
+		} else {
+			walk<Singles, Singles::COUNT>([&](int i, int at) { held[i] = at < 0 ? 0 : ((const float *)data)[at]; });
+		}
 	}
 
-	template <int W> __device__ __forceinline__ void round(const float *held, char *slice) const {
-		walk<W>(0, 0, [&](int i, int to, long long) {
-			Line<unsigned short, W> x;
+	__device__ __forceinline__ void finish(char *slice) const {
+		if (T::PREC != BF16 || copied() || (units ? Units::idle() : Singles::idle())) return;
+		if (units) {
 #pragma unroll
-			for (int j = 0; j < W; j++) x.of[j] = to_bf16(held[i + j]);
-			*(Line<unsigned short, W> *)(slice + to) = x;
-		});
-	}
-
-	// start begins to bring the slice at k; what passes registers is there once
-	// finish has been called, too.
-	__device__ __forceinline__ void start(float *held, char *slice, int k, int end) const {
-		if (T::PREC == HALF || (T::BYTES == 4 && units)) copy<T::UNIT>(slice, k, end);
-		else if (T::BYTES == 4) copy<T::BYTES == 4 ? 1 : T::UNIT>(slice, k, end);
-		else if (units) hold<T::UNIT>(held, k, end);
-		else hold<1>(held, k, end);
-	}
-	__device__ __forceinline__ void finish(const float *held, char *slice) const {
-		if (T::PREC != BF16) return;
-		if (units) round<T::UNIT>(held, slice);
-		else round<1>(held, slice);
+			for (int i = 0; i < Units::COUNT; i++) {
+				Line<unsigned, 4> x;
+#pragma unroll
+				for (int j = 0; j < 4; j++) x.of[j] = two_bf16(held[i * T::UNIT + 2 * j], held[i * T::UNIT + 2 * j + 1]);
+				*(Line<unsigned, 4> *)(slice + Units::to(first, i)) = x;
+			}
+			return;
+		}
+		int first = Singles::first(); // not kept
+#pragma unroll
+		for (int i = 0; i < Singles::COUNT; i++) {
+			*(unsigned short *)(slice + Singles::to(first, i)) = half ? __float_as_uint(held[i]) : two_bf16(held[i], 0);
+		}
 	}
 };
-
-// fragment reads four parts of 8 rows or columns by 16 bytes of the depth as
-// mma.sync wants them: for the first matrix the next 8 rows come before the next
-// 16 bytes, for the second behind.
-template <class T, class S, bool FIRST> __device__ __forceinline__ void fragment(const char *slice, int r, int k, unsigned *x) {
-	int lane = threadIdx.x % 32, down = FIRST ? lane / 8 % 2 : lane / 16, deep = FIRST ? lane / 16 : lane / 8 % 2;
-	if (S::DEEP) ldmatrix(x, slice + S::of(r + 8 * down + lane % 8, k + T::UNIT * deep));
-	else if (T::BYTES == 2) ldmatrix_trans(x, slice + S::of(r + 8 * down, k + T::UNIT * deep + lane % 8));
-	else {
-#pragma unroll
-		for (int i = 0; i < 4; i++) x[i] = *(const unsigned *)(slice + S::of(r + 8 * (FIRST ? i % 2 : i / 2) + lane / 4, k + 4 * (FIRST ? i / 2 : i % 2) + lane % 4));
-	}
-	if (T::PREC == TF32) {
-#pragma unroll
-		for (int i = 0; i < 4; i++) x[i] = to_tf32(x[i]);
-	}
-}
-
-// quad reads four numbers along the depth.
-template <class T, class S> __device__ __forceinline__ Line<float, 4> quad(const char *slice, int r, int k) {
-	if (S::DEEP) return *(const Line<float, 4> *)(slice + S::of(r, k));
-	Line<float, 4> x;
-#pragma unroll
-	for (int i = 0; i < 4; i++) x.of[i] = *(const float *)(slice + S::of(r, k + i));
-	return x;
-}
-
-// multiply adds the products of a slice to a thread's results.
-template <class T, class A, class B> __device__ __forceinline__ void multiply(const char *a, const char *b, float *acc) {
-	int t = threadIdx.x, warp = t / 32;
-	if (T::PREC == F32) {
-		constexpr int M = T::ROWS / 16, N = T::COLS / 16;
-		for (int k = 0; k < T::DEPTH; k += 4) {
-			Line<float, 4> x[M], y[N];
-#pragma unroll
-			for (int i = 0; i < M; i++) x[i] = quad<T, A>(a, t / 16 + 16 * i, k);
-#pragma unroll
-			for (int j = 0; j < N; j++) y[j] = quad<T, B>(b, t % 16 + 16 * j, k);
-#pragma unroll
-			for (int q = 0; q < 4; q++) {
-#pragma unroll
-				for (int e = 0; e < M * N; e++) acc[e] += x[e / N].of[q] * y[e % N].of[q];
-			}
-		}
-		return;
-	}
-	int row = warp / T::ACROSS * (T::ROWS / T::DOWN), col = warp % T::ACROSS * (T::COLS / T::ACROSS);
-#pragma unroll
-	for (int k = 0; k < T::DEPTH; k += T::STEP) {
-		unsigned y[2 * T::WIDE];
-#pragma unroll
-		for (int j = 0; j < T::WIDE; j += 2) fragment<T, B, false>(b, col + 8 * j, k, y + 2 * j);
-#pragma unroll
-		for (int i = 0; i < T::HIGH; i++) {
-			unsigned x[4];
-			fragment<T, A, true>(a, row + 16 * i, k, x);
-#pragma unroll
-			for (int j = 0; j < T::WIDE; j++) mma<T::BYTES == 2>(acc + (i * T::WIDE + j) * 4, x, y + 2 * j);
-		}
-	}
-}
-
-// deliver hands each result of a block to f with its row and column in the tile,
-// neighbours in a row to neighbouring threads: 16 rows of each of the warps that
-// stand above each other pass through shared memory at a time.
-template <class T, class F> __device__ __forceinline__ void deliver(Shared<T> *s, const float *acc, const F &f) {
-	constexpr bool WARPS = T::PREC != F32;
-	constexpr int GROUPS = WARPS ? T::DOWN : 1, EACH = T::ROWS / GROUPS, STRIDE = T::COLS + 8, N = T::RESULTS / (EACH / 16);
-	static_assert(GROUPS * 16 * STRIDE * 4 <= sizeof s->slices, "results pass through the slices' memory");
-	float *pass = (float *)s->slices;
-	int t = threadIdx.x, lane = t % 32, warp = t / 32;
-#pragma unroll
-	for (int i = 0; i < EACH / 16; i++) {
-		__syncthreads();
-#pragma unroll
-		for (int e = 0; e < N; e++) {
-			int row = WARPS ? warp / T::ACROSS * 16 + lane / 4 + 8 * (e / 2 % 2) : t / 16;
-			int col = WARPS ? warp % T::ACROSS * (T::COLS / T::ACROSS) + e / 4 * 8 + lane % 4 * 2 + e % 2 : t % 16 + 16 * e;
-			pass[row * STRIDE + col] = acc[i * N + e];
-		}
-		__syncthreads();
-#pragma unroll 1
-		for (int at = t; at < GROUPS * 16 * T::COLS; at += T::THREADS) {
-			int row = at / T::COLS, col = at % T::COLS;
-			f(row / 16 * EACH + i * 16 + row % 16, col, pass[row * STRIDE + col]);
-		}
-	}
-}
-
-// product adds the products of the depths [k, end) to acc. Each turn of the loop
-// is behind one barrier: then the slice it multiplies is there for all threads,
-// and the one before, whose place the slice STAGES-1 ahead takes, read by all. A
-// group of copies is closed in each turn, be it empty, so that all but the last
-// STAGES-2 groups are those that this turn needs.
-template <class T, class LA, class LB>
-__device__ __forceinline__ void product(const LA &la, const void *adata, bool ahalf, const LB &lb, const void *bdata, bool bhalf, int k, int end, Shared<T> *s, float *acc) {
-	typedef Side<T, LA::DEEP, T::ROWS> A;
-	typedef Side<T, LB::DEEP, T::COLS> B;
-	Matrix<T, A, LA> a = {la, adata, la.units(T::UNIT), ahalf};
-	Matrix<T, B, LB> b = {lb, bdata, lb.units(T::UNIT), bhalf};
-	constexpr int HELD = T::PREC == BF16 ? T::DEPTH : 0; // a line's numbers that pass registers
-	float x[T::ROWS * HELD / T::THREADS + 1], y[(T::COLS * HELD + T::THREADS - 1) / T::THREADS + T::UNIT];
-	int now = 0, free = 0, begin = k; // slices; the first turns only bring
-	for (k -= (T::STAGES - 1) * T::DEPTH; k < end; k += T::DEPTH) {
-		bool ready = k >= begin;
-		if (ready) {
-			wait_copies<T::STAGES - 2>();
-			__syncthreads();
-		}
-		int next = k + (T::STAGES - 1) * T::DEPTH;
-		char *to = s->slices[free], *from = s->slices[now];
-		if (next < end) {
-			a.start(x, to, next, end);
-			b.start(y, to + T::A, next, end);
-		}
-		close_copies();
-		if (ready) multiply<T, A, B>(from, from + T::A, acc);
-		if (next < end) {
-			a.finish(x, to);
-			b.finish(y, to + T::A);
-		}
-		free = free + 1 < T::STAGES ? free + 1 : 0;
-		if (ready) now = now + 1 < T::STAGES ? now + 1 : 0;
-	}
-}

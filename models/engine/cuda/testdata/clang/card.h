@@ -5,7 +5,7 @@
 #define __shared__ __attribute__((shared))
 #define __noinline__ __attribute__((noinline))
 #define __forceinline__ __inline__ __attribute__((always_inline))
-#define __launch_bounds__(n) __attribute__((launch_bounds(n)))
+#define __launch_bounds__(...) __attribute__((launch_bounds(__VA_ARGS__)))
 #define __align__(n) __attribute__((aligned(n)))
 struct Coordinate { unsigned x, y, z; };
 extern const __device__ __attribute__((weak)) Coordinate threadIdx, blockIdx, blockDim, gridDim;

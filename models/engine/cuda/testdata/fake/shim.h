@@ -38,7 +38,11 @@ static inline int atomicCAS(int *p, int was, int now) { int old = *p; if (old ==
 void copy_later(char *to, const char *from, int bytes, int n);
 void close_copies();
 void wait_copies(int keep);
-template <int BYTES> inline void copy_async(char *to, const char *from, int n) { copy_later(to, from, BYTES, n); }
+typedef char *Address;
+static inline Address shared_address(void *p) { return (Address)p; }
+static inline Address flip(Address at, int x) { return (Address)((uintptr_t)at ^ x); }
+template <class X> inline void keep(X &) {}
+template <int BYTES> inline void copy_async(Address to, const void *from, int at) { copy_later(to, (const char *)from, BYTES, at < 0 ? 0 : BYTES); }
 template <int KEEP> inline void wait_copies() { wait_copies(KEEP); }
 
 // The matrix units, after the PTX manual's tables of fragments: a warp's threads
