@@ -76,12 +76,16 @@ func (t tile) wgmma() string {
 
 // bulkSource is the kernel of one of Hopper's tiles.
 func (t tile) bulkSource(sort int) string {
-	bounds, of := fmt.Sprintf("KERNEL __launch_bounds__(%d)", t.threads()), fmt.Sprintf("BulkTile<%v, %d, %d, %d, %d>", t.kind != kindBulk32, t.rows, t.cols, t.down*t.across/4, t.stages)
+	blocks := "" // beside each other
+	if t.shared() > 110<<10 {
+		blocks = ", 1"
+	}
+	bounds, of := fmt.Sprintf("KERNEL __launch_bounds__(%d%s)", t.threads(), blocks), fmt.Sprintf("BulkTile<%v, %d, %d, %d, %d>", t.kind != kindBulk32, t.rows, t.cols, t.down*t.across/4, t.stages)
 	switch {
 	case t.kind == kindBulkFilters && sort == gradient:
 		return fmt.Sprintf("%s conv_weights_%s(Spread g, const __grid_constant__ TensorMap gy, const __grid_constant__ TensorMap x, float *parts) { bulk_filters<%s>(g, &gy, &x, parts); }\n", bounds, t, of)
 	case t.kind != kindBulkFilters && sort == forward && t.form == "": // others take the kernels of these
-		return fmt.Sprintf("%s conv_%s(Bulk g, Post p, const __grid_constant__ TensorMap x, const __grid_constant__ TensorMap w, const float *b, float *out) { bulk<%s>(g, p, &x, &w, b, out); }\n", bounds, t, of)
+		return fmt.Sprintf("%s conv_%s(Bulk g, Post p, const __grid_constant__ TensorMap x, const __grid_constant__ TensorMap w, const float *b, float *out, Stats s) { bulk<%s>(g, p, s, &x, &w, b, out); }\n", bounds, t, of)
 	}
 	return ""
 }

@@ -217,19 +217,25 @@ func (b bulkWork) launch(picture, filters tensorMap, post arg, bias, out slot) s
 	work := structArg(intArg(b.n), intArg(b.h), intArg(b.w), intArg(b.o), intArg(across), intArg(high), intArg(b.kh), intArg(b.kw), intArg(ceil(picture.dims[0], depth)),
 		intArg(b.phase), intArg(b.step), intArg(b.sign), intArg(b.pad), boolArg(b.window), boolArg(b.apart))
 	return step{kernel: b.t.kernel("conv"), grid: [3]int{blocks, ceil(b.o, b.t.cols), b.phase * b.phase}, block: b.t.threads(), shared: b.t.shared(),
-		args: []arg{work, post, mapArg(picture), mapArg(filters), slotArg(bias), slotArg(out)}}
+		args: []arg{work, post, mapArg(picture), mapArg(filters), slotArg(bias), slotArg(out), statsArg(none, 0, false)}}
 }
 
 // shapeBlocks shapes blocks of n x tall x wide positions: as many columns of as many
 // rows of as many items, powers of 2 with the product size, as make the fewest.
-// A box spans step positions of the picture for each and may span 256.
+// A box spans step positions of the picture for each and may span 256. Blocks of
+// several items sum up no statistics: these must save a fifth.
 func shapeBlocks(size, n, tall, wide, step int) (across, high, blocks int) {
+	least := 0
 	for a := 1; a*step <= 256 && a <= size; a *= 2 {
 		for h := 1; h*step <= 256 && a*h <= size; h *= 2 {
 			items := size / (a * h)
 			k := ceil(wide, a) * ceil(tall, h) * ceil(n, items)
-			if items <= 256 && (blocks == 0 || k <= blocks) {
-				across, high, blocks = a, h, k
+			cost := 4 * k
+			if items > 1 {
+				cost = 5 * k
+			}
+			if items <= 256 && (blocks == 0 || cost <= least) {
+				across, high, blocks, least = a, h, k, cost
 			}
 		}
 	}

@@ -170,6 +170,7 @@ func (c *compiler) compile() error {
 	if err := c.emitAdam(); err != nil {
 		return err
 	}
+	c.fuseStats()
 	c.fuseFrames()
 	return nil
 }

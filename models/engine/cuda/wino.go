@@ -44,7 +44,7 @@ func (b bulk) byWinograd(c *compiler, t tile) []step {
 		work.launch(
 			tensorMap{slot: pixels, dims: []int{i, n, 1, 1, winogradPoints}, steps: []int{1, i, n * i, n * i, n * i}},
 			tensorMap{slot: w, dims: []int{i, winogradPoints, 1, o}, steps: []int{1, i, winogradPoints * i, winogradPoints * i}}, plain, none, products),
-		small("wino_out", n*o/2, shape(o, false), b.post, slotArg(products), slotArg(b.bias), slotArg(b.out)))
+		small("wino_out", n*o/2, shape(o, false), b.post, slotArg(products), slotArg(b.bias), slotArg(b.out), statsArg(none, 0, false)))
 }
 
 // small is a launch over n threads' work in small blocks: each holds 36 pairs.

@@ -52,6 +52,12 @@ template <class T> __device__ __forceinline__ void bring(const Bulk &g, const Pl
 	bulk_load(to + T::A, b, full, k, p.kx + tx * g.phase + (g.apart ? p.item : 0), p.ky + ty * g.phase, blockIdx.y * T::COLS);
 }
 
+// place_of is which part of the statistics a block's are.
+__device__ __forceinline__ int place_of(const Bulk &g, const Place &p, const Stats &stats) {
+	int tiles = stats.items ? gridDim.x / g.n : gridDim.x;
+	return (blockIdx.z * tiles + blockIdx.x % tiles) * stats.rows + (stats.items ? p.item * g.o : 0);
+}
+
 // row_of is where the row of results begins that number r of a block's is of, or -1.
 template <class T> __device__ __forceinline__ int row_of(const Bulk &g, const Place &p, int r) {
 	int x = p.x + r % g.across, y = p.y + r / g.across % g.high, item = p.item + r / (g.across * g.high);
@@ -59,27 +65,54 @@ template <class T> __device__ __forceinline__ int row_of(const Bulk &g, const Pl
 	return ((item * g.h + y * g.phase + p.py) * g.w + x * g.phase + p.px) * g.o;
 }
 
-// hand_out writes what a thread holds: of two rows of each 64, two neighbours of
-// every eight columns. Results that nothing is fused behind are written as they
-// are; others pass through shared memory, from which a loop takes them that is
-// not unrolled: what can be fused is long.
-template <class T> __device__ __forceinline__ void hand_out(const Bulk &g, const Place &p, const Post &fused, const float (*acc)[T::COLS / 2], char *slices, u64 *joined,
+// plainly writes results that nothing is fused behind, two neighbours of every eight
+// columns, and leaves their statistics if asked: threads' sums of a column pass
+// through shared memory.
+template <class T> __device__ __forceinline__ void plainly(const Bulk &g, const Place &p, const Stats &stats, const float (*acc)[T::COLS / 2], int first, int col, char *slices, u64 *joined,
 	const float *bias, float *out) {
-	int t = threadIdx.x, first = t / 128 * (T::ROWS / T::GROUPS) + t % 128 / 32 * 16 + t % 32 / 4, col = blockIdx.y * T::COLS + t % 4 * 2;
-	if (fused.kind0 == NOTHING && fused.kind1 == NOTHING && !fused.half && g.o % 2 == 0) {
+	constexpr int LINES = 32 * T::GROUPS, STRIDE = T::COLS + 8, PLANE = LINES * STRIDE;
+	static_assert(2 * PLANE * 4 <= T::STAGES * T::STAGE && T::COLS <= 128 * T::GROUPS, "sums pass through the slices' memory");
+	int t = threadIdx.x, at[2 * T::HIGH];
+	float *mine = (float *)slices + (t / 32 * 8 + t % 32 / 4) * STRIDE + t % 4 * 2;
+#pragma unroll
+	for (int i = 0; i < 2 * T::HIGH; i++) at[i] = row_of<T>(g, p, first + i / 2 * 64 + i % 2 * 8);
+	if (stats.parts) {
+		barrier_arrive(joined);
+		barrier_wait(joined, 0); // now nobody reads the slices
+	}
+#pragma unroll
+	for (int j = 0; j < T::COLS / 8; j++) {
+		Line<float, 2> a = {}, b = {}, base = {};
+		if (bias && col + 8 * j < g.o) base = *(const Line<float, 2> *)(bias + col + 8 * j);
 #pragma unroll
 		for (int i = 0; i < 2 * T::HIGH; i++) {
-			int at = row_of<T>(g, p, first + i / 2 * 64 + i % 2 * 8);
-			if (at < 0) continue;
-#pragma unroll
-			for (int j = 0; j < T::COLS / 8; j++) {
-				int o = col + 8 * j;
-				Line<float, 2> v = {{acc[i / 2][4 * j + i % 2 * 2], acc[i / 2][4 * j + i % 2 * 2 + 1]}};
-				if (o >= g.o) continue;
-				if (bias) v.of[0] += bias[o], v.of[1] += bias[o + 1];
-				*(Line<float, 2> *)(out + at + o) = v;
-			}
+			Line<float, 2> v = {{acc[i / 2][4 * j + i % 2 * 2] + base.of[0], acc[i / 2][4 * j + i % 2 * 2 + 1] + base.of[1]}};
+			if (at[i] < 0) continue;
+			if (col + 8 * j < g.o) *(Line<float, 2> *)(out + at[i] + col + 8 * j) = v;
+			for (int e = 0; e < 2; e++) a.of[e] += v.of[e], b.of[e] += v.of[e] * v.of[e];
 		}
+		if (!stats.parts) continue;
+		*(Line<float, 2> *)(mine + 8 * j) = a;
+		*(Line<float, 2> *)(mine + PLANE + 8 * j) = b;
+	}
+	if (!stats.parts) return;
+	barrier_arrive(joined);
+	barrier_wait(joined, 1);
+	if (t >= T::COLS) return;
+	double a = 0, b = 0;
+	for (int i = 0; i < LINES; i++) a += ((float *)slices)[i * STRIDE + t], b += ((float *)slices)[PLANE + i * STRIDE + t];
+	stats.put(place_of(g, p, stats), blockIdx.y * T::COLS + t, g.o, a, b);
+}
+
+// hand_out writes what a thread holds. What something is fused behind passes through
+// shared memory, from which a loop takes it that is not unrolled: what can be
+// fused is long.
+template <class T> __device__ __forceinline__ void hand_out(const Bulk &g, const Place &p, const Post &fused, const Stats &stats, const float (*acc)[T::COLS / 2], char *slices, u64 *joined,
+	const float *bias, float *out) {
+	int t = threadIdx.x, first = t / 128 * (T::ROWS / T::GROUPS) + t % 128 / 32 * 16 + t % 32 / 4, col = blockIdx.y * T::COLS + t % 4 * 2;
+	keep(col); // lest what bounds it stays in registers all along
+	if (fused.kind0 == NOTHING && fused.kind1 == NOTHING && !fused.half && g.o % 2 == 0) {
+		plainly<T>(g, p, stats, acc, first, col, slices, joined, bias, out);
 		return;
 	}
 	float *mine = (float *)slices + t;
@@ -97,9 +130,12 @@ template <class T> __device__ __forceinline__ void hand_out(const Bulk &g, const
 
 // bulk makes the results of a block. Barriers are waited for in bounds: a fault
 // ends in wrong numbers, which the first use of a kernel looks for, and in no hang.
-template <class T> __device__ __forceinline__ void bulk(const Bulk &g, const Post &post, const TensorMap *a, const TensorMap *b, const float *bias, float *out) {
+template <class T> __device__ __forceinline__ void bulk(const Bulk &g, const Post &post, const Stats &stats, const TensorMap *a, const TensorMap *b, const float *bias, float *out) {
 	Place p;
-	if (!find<T>(g, p)) return;
+	if (!find<T>(g, p)) {
+		if (stats.parts && threadIdx.x < T::COLS) stats.put(place_of(g, p, stats), blockIdx.y * T::COLS + threadIdx.x, g.o, 0, 0);
+		return;
+	}
 	char *slices = shared_1024();
 	u64 *full = (u64 *)(slices + T::STAGES * T::STAGE), *empty = full + T::STAGES, *joined = empty + T::STAGES;
 	int t = threadIdx.x, group = t / 128, steps = p.taps * g.slices;
@@ -139,5 +175,5 @@ template <class T> __device__ __forceinline__ void bulk(const Bulk &g, const Pos
 		if (++stage == T::STAGES) stage = 0, turn ^= 1;
 	}
 	wgmma_wait<0>();
-	hand_out<T>(g, p, post, acc, slices, joined, bias, out);
+	hand_out<T>(g, p, post, stats, acc, slices, joined, bias, out);
 }

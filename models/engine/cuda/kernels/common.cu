@@ -156,6 +156,16 @@ __device__ __forceinline__ void put_half(void *p, int i, const Four &v) {
 	*(Line<unsigned, 2> *)((unsigned short *)p + i) = {{two_bf16(v.of[0], v.of[1]), two_bf16(v.of[2], v.of[3])}};
 }
 
+// Stats is where statistics of results go as they are made: parts of sums of x and
+// x*x for each of rows; items: an item has rows of its own.
+struct Stats {
+	double *parts;
+	int rows, items;
+	__device__ __forceinline__ void put(int place, int c, int channels, double a, double b) const {
+		if (c < channels) *(Pair *)(parts + 2 * (place + c)) = {{a, b}};
+	}
+};
+
 // count is how many of n things there are from one on in steps.
 __device__ __forceinline__ int count(int from, int n, int step) { return from < n ? (n - from + step - 1) / step : 0; }
 

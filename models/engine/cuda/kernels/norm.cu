@@ -90,6 +90,20 @@ KERNEL gather_lines(Span s, const float *x, const float *moments, const float *g
 	deliver_sums(s, a, b, room, parts);
 }
 
+// join_parts adds up every `each` of the parts of n rows.
+KERNEL join_parts(int n, int parts, int each, const double *in, double *out) {
+	EACH(i, n * ((parts + each - 1) / each)) {
+		int row = i % n, from = i / n * each, to = from + each < parts ? from + each : parts;
+		Pair sum = {};
+		for (int k = from; k < to; k++) {
+			Pair part = ((const Pair *)in)[k * n + row];
+			sum.of[0] += part.of[0];
+			sum.of[1] += part.of[1];
+		}
+		((Pair *)out)[i] = sum;
+	}
+}
+
 enum { MOMENTS, SUMS, FIRST };
 
 // finish_stats joins the parts of n rows: the sums as they are, the first of them

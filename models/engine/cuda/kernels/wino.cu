@@ -112,7 +112,7 @@ __device__ __forceinline__ void wino_step(const Post &p, int kind, float slope, 
 }
 
 // wino_out makes results of (36,all,c), with what is fused behind them.
-KERNEL __launch_bounds__(128) wino_out(Tiles g, Post p, const float *in, const float *bias, float *out) {
+KERNEL __launch_bounds__(128) wino_out(Tiles g, Post p, const float *in, const float *bias, float *out, Stats stats) {
 	int pairs = g.c / 2;
 	EACH(i, g.all * pairs) {
 		int c = i % pairs * 2, tile = i / pairs, x0 = tile % g.across * WINO_OUT, y0 = tile / g.across % g.down * WINO_OUT, item = tile / g.across / g.down;
@@ -132,14 +132,19 @@ KERNEL __launch_bounds__(128) wino_out(Tiles g, Post p, const float *in, const f
 		int row = g.ow * g.c, at = ((item * g.oh + y0) * g.ow + x0) * g.c + c, tall = g.oh - y0, wide = g.ow - x0;
 		wino_step(p, p.kind0, p.slope0, m, at, row, g.c, tall, wide);
 		wino_step(p, p.kind1, p.slope1, m, at, row, g.c, tall, wide);
+		float a[2] = {}, squares[2] = {};
 #pragma unroll
 		for (int y = 0; y < WINO_OUT; y++) {
 #pragma unroll
 			for (int x = 0; x < WINO_OUT; x++) {
 				if (y >= tall || x >= wide) continue;
+				for (int e = 0; e < 2; e++) a[e] += m[y][x].of[e], squares[e] += m[y][x].of[e] * m[y][x].of[e];
 				if (p.half) *(unsigned *)((unsigned short *)out + at + y * row + x * g.c) = two_bf16(m[y][x].of[0], m[y][x].of[1]);
 				else *(Two *)(out + at + y * row + x * g.c) = m[y][x];
 			}
 		}
+		if (!stats.parts) continue;
+		int tiles = stats.items ? g.down * g.across : g.all, place = tile % tiles * stats.rows + (stats.items ? item * g.c : 0);
+		for (int e = 0; e < 2; e++) stats.put(place, c + e, g.c, a[e], squares[e]);
 	}
 }
