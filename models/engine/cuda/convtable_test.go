@@ -1,4 +1,4 @@
-//go:build cgo
+//go:build cgo && linux
 
 package cuda_test
 
@@ -89,12 +89,12 @@ func convTable(out io.Writer, d engine.Device, rows []row, n, runs int) error {
 // convolution, and of a library's what that says.
 func TestTableOfConvolutions(t *testing.T) {
 	if onCard {
-		if err := convTable(os.Stdout, open(t), onTheCard[:2], 8192, 20); err != nil {
+		if err := convTable(os.Stdout, open(t), []row{forward(128, 1, 512, 1024, engine.BFloat16), forward(128, 1, 256, 512, engine.BFloat16)}, 8192, 20); err != nil {
 			t.Error(err)
 		}
 		return
 	}
-	rows := []row{{4, 1, 16, 24, engine.BFloat16}}
+	rows := []row{forward(4, 1, 16, 24, engine.BFloat16)}
 	p, err := rows[0].program()
 	if err != nil {
 		t.Fatal(err)
@@ -108,26 +108,21 @@ func TestTableOfConvolutions(t *testing.T) {
 	if want := fmt.Sprintf("bf16 product of matrices of 16: 5.000 ms, %.2f TFLOP/s by conv_half_", work); !strings.Contains(s, want) {
 		t.Errorf("want %q in\n%s", want, s)
 	}
-	times, convolutions := 0, 0
-	for _, i := range p.Code {
-		switch i.Op.(type) {
-		case op.Conv, op.ConvT:
-			convolutions++
-		}
+	everyOnce(t, s, p, "conv_")
+	cuda.ForceHopper("winograd")
+	defer usual()
+	wide := []row{forward(8, 1, 32, 32, engine.BFloat16)}
+	if p, err = wide[0].program(); err != nil {
+		t.Fatal(err)
 	}
-	for line := range strings.Lines(s) {
-		var n int
-		var ms float64
-		if _, err := fmt.Sscan(line, &n, &ms); err == nil {
-			times += n
-			if ms != 5 || !strings.Contains(line, "  conv_") {
-				t.Errorf("%s", line)
-			}
-		}
+	text.Reset()
+	if err := convTable(&text, open(t), wide, 16, 2); err != nil {
+		t.Fatal(err)
 	}
-	if times != convolutions {
-		t.Errorf("%d convolutions of %d in\n%s", times, convolutions, s)
+	if everyOnce(t, text.String(), p, ""); !strings.Contains(text.String(), "  wino_in, conv_bulk_") {
+		t.Errorf("by Winograd's:\n%s", text.String())
 	}
+	usual()
 	withDNN(t, "")
 	withLT(t, "")
 	text.Reset()
@@ -136,5 +131,31 @@ func TestTableOfConvolutions(t *testing.T) {
 	}
 	if s := text.String(); !strings.Contains(s, "TFLOP/s by cublaslt\n") || !strings.Contains(s, "  cudnn ") || !strings.Contains(s, "  frame, cudnn ") {
 		t.Errorf("with libraries:\n%s", s)
+	}
+}
+
+// everyOnce: the table has each convolution of a program, which are by kernels whose
+// names begin so.
+func everyOnce(t *testing.T, table string, p *engine.Program, by string) {
+	t.Helper()
+	times, convolutions := 0, 0
+	for _, i := range p.Code {
+		switch i.Op.(type) {
+		case op.Conv, op.ConvT:
+			convolutions++
+		}
+	}
+	for line := range strings.Lines(table) {
+		var n int
+		var ms float64
+		if _, err := fmt.Sscan(line, &n, &ms); err == nil {
+			times += n
+			if !(ms >= 5) || !strings.Contains(line, "  "+by) {
+				t.Errorf("%s", line)
+			}
+		}
+	}
+	if times != convolutions {
+		t.Errorf("%d convolutions of %d in\n%s", times, convolutions, table)
 	}
 }

@@ -15,7 +15,22 @@ import (
 	"github.com/v2v/v2v/models/op"
 )
 
+// open opens a card; ways to convolve that a card refuses, as their results were
+// wrong, fail the test.
 func open(t *testing.T) engine.Device {
+	t.Helper()
+	d := opened(t)
+	t.Cleanup(func() {
+		for _, way := range cuda.Refused(d) {
+			if onCard { // tests have the fake do wrong
+				t.Error("refused: " + way)
+			}
+		}
+	})
+	return d
+}
+
+func opened(t *testing.T) engine.Device {
 	t.Helper()
 	if !onCard {
 		needFake(t)

@@ -5,6 +5,7 @@ package cuda
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"gorgonia.org/tensor"
 
@@ -36,6 +37,59 @@ func Units(capability int) (all []Unit) {
 		}
 	}
 	return all
+}
+
+// Compiled is a unit that a card's compiler was given.
+type Compiled struct {
+	Name  string
+	Bytes int // of machine code
+	Took  time.Duration
+	Known bool   // it was in the cache
+	Log   string // of one that does not compile
+	Err   error
+}
+
+// CompileUnits has every unit that the first card has compiled, side by side, and
+// the driver load them; all are told of, whatever becomes of one.
+func CompileUnits() (all []Compiled, err error) {
+	d := &Device{modules: map[*unit]uint64{}, cache: cacheFolder("")}
+	if d.api, err = load(); err != nil {
+		return nil, err
+	}
+	if err := d.about(0); err != nil {
+		return nil, err
+	}
+	var wanted []*unit
+	for _, u := range units() {
+		if u.serves(d.capability) {
+			wanted, all = append(wanted, u), append(all, Compiled{Name: u.name + " for " + u.arch(d.capability)})
+		}
+	}
+	code := make([][]byte, len(wanted))
+	sideBySide(len(wanted), func(i int) {
+		c, u, began := &all[i], wanted[i], time.Now()
+		var from string
+		code[i], from, c.Err = d.machineCode(u)
+		c.Bytes, c.Took, c.Known = len(code[i]), time.Since(began), from != ""
+		if c.Err != nil {
+			_, c.Log, _ = d.api.compile(u, u.arch(d.capability))
+		}
+	})
+	if d.context, err = d.api.ask("cuDevicePrimaryCtxRetain", d.card); err != nil {
+		return all, err
+	}
+	defer d.api.call("cuDevicePrimaryCtxRelease_v2", d.card)
+	return all, d.do(func() error {
+		for i, u := range wanted {
+			if all[i].Err == nil {
+				all[i].Err = d.install(u, code[i], "")
+			}
+		}
+		for _, m := range d.modules {
+			d.api.call("cuModuleUnload", m)
+		}
+		return nil
+	})
 }
 
 // Served counts the steps of an executable that plans of cuDNN serve, and the
@@ -202,6 +256,9 @@ func Convolutions(e engine.Executable, runs int) (found []Convolution, err error
 				last++
 			}
 			f.Kernels += x.steps[last].kernel
+			for last+1 < len(x.steps) && x.steps[last+1].name == f.Label && ends(x.steps[last+1]) {
+				last++
+			}
 			from[f.Label] = last + 1
 			if k := slices.IndexFunc(found, func(g Convolution) bool { return g.Label == f.Label && g.Kernels == f.Kernels }); k >= 0 {
 				found[k].Times++
@@ -227,6 +284,10 @@ func convolvesStep(s step) bool {
 	return strings.HasPrefix(s.kernel, "conv") || s.plan != nil
 }
 
+// ends says that a step is behind one that convolves: it makes results of products, or
+// does what is fused behind.
+func ends(s step) bool { return s.kernel == "wino_out" || s.kernel == "map" }
+
 // clock is the milliseconds that steps take on the card.
 func (e *executable) clock(steps []step, runs int) (float32, error) {
 	graph, err := e.d.captured(func() error {
@@ -249,4 +310,27 @@ func (e *executable) clock(steps []step, runs int) (float32, error) {
 	}
 	ms, err := e.d.clock(1, launch)
 	return ms / float32(runs), err
+}
+
+// Wait returns when a device has done what it was given.
+func Wait(d engine.Device) error {
+	x := d.(*Device)
+	return x.do(func() error { return x.api.call("cuStreamSynchronize", x.stream) })
+}
+
+// Launches is the milliseconds that a run of an executable takes on the card, by
+// events around so many.
+func Launches(e engine.Executable, runs int) (float64, error) {
+	x := e.(*executable)
+	var ms float32
+	err := x.d.do(func() (err error) {
+		for range 2 { // the second run with certain buffers is captured as a graph
+			if err := x.run(); err != nil {
+				return err
+			}
+		}
+		ms, err = x.d.clock(runs, x.run)
+		return err
+	})
+	return float64(ms), err
 }

@@ -22,14 +22,21 @@ import (
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 // onCard says that a card computes, not the fake.
-var onCard = os.Getenv("V2V_CUDA_TEST") == "card"
+var onCard = os.Getenv("V2V_CUDA_TEST") == "card" || os.Getenv("V2V_CUDA_TEST") == "units"
 
 // fakeMissing is why there is no fake driver, or empty.
 var fakeMissing string
 
 func run(m *testing.M) int {
-	if os.Getenv("V2V_CUDA_TEST") == "genuine" {
-		return m.Run() // a test's child, which asks NVIDIA's own driver
+	switch os.Getenv("V2V_CUDA_TEST") {
+	case "genuine", "units": // a test's child that asks NVIDIA's own driver; TestCardUnits, whose card may take no unit
+		return m.Run()
+	}
+	if os.Getenv("V2V_CUDA_ROW") != "" { // a table's child, which finds what its parent finds
+		if !onCard {
+			cuda.Force("")
+		}
+		return m.Run()
 	}
 	if onCard {
 		d, err := cuda.Open(cuda.Options{})

@@ -54,9 +54,8 @@ func framed(r reader, apart bool) (*engine.Program, error) {
 func TestFrames(t *testing.T) {
 	needHopper(t)
 	const tile = "bulk_128x128x64"
-	cuda.Force(tile)
-	defer cuda.Force("")
-	d := open(t)
+	force(t, tile)
+	d := alone(t)
 	for _, r := range []reader{{64, 3, 1, true, false}, {72, 7, 1, true, false}, {64, 3, 2, true, false}, {64, 3, 1, true, true}, {64, 5, 2, true, true}, {72, 3, 1, false, true}} {
 		t.Run(fmt.Sprintf("%+v", r), func(t *testing.T) {
 			var got [2][]float32
@@ -82,9 +81,8 @@ func TestFrames(t *testing.T) {
 // TestFramesOwn: the same where own kernels for every card read a rounded copy of
 // what an addition reads in float32, too.
 func TestFramesOwn(t *testing.T) {
-	cuda.Force("half_64x64x32")
-	defer cuda.Force("")
-	d := open(t)
+	force(t, "half_64x64x32")
+	d := alone(t)
 	var got [2][]float32
 	for i, apart := range []bool{false, true} {
 		p, err := framed(reader{24, 3, 2, true, true}, apart)

@@ -48,7 +48,7 @@ func gated(channels int, batch, affine, shown, learns bool, act op.Act) (*engine
 // TestGates: the gradient of a ReLU behind a normalisation is taken within that of
 // the normalisation, which then is the same to the bit.
 func TestGates(t *testing.T) {
-	d := open(t)
+	d := alone(t)
 	relu, leaky := op.Act{Kind: op.ReLU}, op.Act{Kind: op.LeakyReLU, Slope: 0.2}
 	for _, c := range []struct {
 		channels      int

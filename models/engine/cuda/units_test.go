@@ -4,12 +4,14 @@ package cuda_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/v2v/v2v/models/engine"
 	"github.com/v2v/v2v/models/engine/cuda"
@@ -222,4 +224,51 @@ func TestNotice(t *testing.T) {
 			t.Errorf("notices %q, want %d", notices, want)
 		}
 	}
+}
+
+// TestCardUnits: the machine's compiler takes every unit that its card has, and the
+// driver the machine code. On a card it says how long that takes, and all that the
+// compiler says of a unit that it does not take.
+func TestCardUnits(t *testing.T) {
+	if !onCard {
+		needFake(t)
+	}
+	began := time.Now()
+	all, err := cuda.CompileUnits()
+	if err != nil {
+		t.Error(err)
+	}
+	took := time.Since(began)
+	if want := len(cuda.Units(fakeCapability)); !onCard && len(all) != want {
+		t.Errorf("%d units of %d", len(all), want)
+	}
+	for _, c := range all {
+		from := ""
+		if c.Known {
+			from = ", from the cache"
+		}
+		if c.Err != nil {
+			t.Errorf("%s: %v\n%s", c.Name, c.Err, c.Log)
+		} else if c.Bytes == 0 {
+			t.Errorf("%s has no machine code", c.Name)
+		}
+		if onCard {
+			fmt.Printf("%6.2f s %8d bytes  %s%s\n", c.Took.Seconds(), c.Bytes, c.Name, from)
+		}
+	}
+	if onCard {
+		fmt.Printf("%d units in %.1f s\n", len(all), took.Seconds())
+		return
+	}
+	bad := cuda.Tiles("f32")[1]
+	log := faulty(t, "compile="+bad)
+	if all, err = cuda.CompileUnits(); err != nil {
+		t.Error(err)
+	}
+	for _, c := range all {
+		if failed := c.Name == bad+" for sm_90"; failed != (c.Err != nil) || failed != strings.Contains(c.Log, "error: as the fake was told") {
+			t.Errorf("%s: %v, log %q, where %s does not compile", c.Name, c.Err, c.Log, bad)
+		}
+	}
+	nothingLeft(t, log)
 }

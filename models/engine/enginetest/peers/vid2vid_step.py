@@ -41,9 +41,9 @@ def matched(fake, real):
 
 
 class Step:
-    def __init__(self, ngf, h, w, layout):
-        o = nets.complete("vid2vid", dict(ngf=ngf, n_blocks=6))
-        d = dict(ndf=ngf, n_layers_D=3, num_D=2, norm="instance", no_ganFeat_loss=False, ndf_doubles=False)
+    def __init__(self, ngf, h, w, layout, ndf=None, blocks=6, adam={}):
+        o = nets.complete("vid2vid", dict(ngf=ngf, n_blocks=blocks))
+        d = dict(ndf=ndf or ngf, n_layers_D=3, num_D=2, norm="instance", no_ganFeat_loss=False, ndf_doubles=False)
         self.g = nets.vid2vid(o)[0]
         self.d, self.dt = (nets.make("multiscale", dict(d, input_nc=c)) for c in (6, 13))
         for net in (self.g, self.d, self.dt):
@@ -51,7 +51,7 @@ class Step:
             net.train().to(memory_format=layout)
         self.of_g = list(self.g.parameters())
         self.of_d = list(self.d.parameters()) + list(self.dt.parameters())
-        self.adam_g, self.adam_d = (torch.optim.Adam(p, 2e-4, (0.5, 0.999)) for p in (self.of_g, self.of_d))
+        self.adam_g, self.adam_d = (torch.optim.Adam(p, 2e-4, (0.5, 0.999), **adam) for p in (self.of_g, self.of_d))
         picture = lambda c, by=1: ((torch.rand(1, c, h, w) * 2 - 1) * by).contiguous(memory_format=layout)
         self.labels, self.fakes, self.reals, self.real = picture(9), picture(6), picture(6), picture(3)
         self.flow, self.flowprev, self.seen = picture(2, 2), picture(2, 2), (picture(1) > -0.5).float()
