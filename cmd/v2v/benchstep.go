@@ -36,7 +36,7 @@ func (o benchOptions) timeSteps(ctx context.Context, a *app) (err error) {
 	c := train.DefaultVid2Vid()
 	c.Generator, c.D.NDF = *g, g.NGF
 	c.Height, c.Width, c.Batch, c.Seed = models.Padded(o.size.H, need.Stride), models.Padded(o.size.W, need.Stride), 1, 1
-	dev, err := o.device.open()
+	dev, err := o.device.precise()
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,20 @@ func (d *deviceOptions) open() (engine.Device, error) {
 	return dev, d.failed(err)
 }
 
+// precise opens a device that computes in the precision asked for.
+func (d *deviceOptions) precise() (engine.Device, error) {
+	dev, err := d.open()
+	if err != nil {
+		return nil, err
+	}
+	return engine.Precise(dev, d.precision), nil
+}
+
+// env is what a run notes of the device that it has opened.
+func (d *deviceOptions) env(name string) map[string]string {
+	return map[string]string{"device": name, "threads": fmt.Sprint(d.threads), "precision": (*precision)(&d.precision).String()}
+}
+
 // openAll opens every card of a list, or the one device.
 func (d *deviceOptions) openAll() ([]engine.Device, error) {
 	all, err := devices.OpenAll(d.name, d.options())

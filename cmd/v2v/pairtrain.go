@@ -200,7 +200,7 @@ func (s *pairSession) open(ctx context.Context) error {
 	if err := p.Validate(); err != nil {
 		return usage("configuration: %w", err)
 	}
-	dev, err := s.o.device.open()
+	dev, err := s.o.device.precise()
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -213,7 +212,7 @@ func (s *pictureSession) open(ctx context.Context) error {
 	if n := s.pictures.Frames(); n < s.c.Batch {
 		s.a.say("%d pictures for batches of %d: some are in a batch more than once", n, s.c.Batch)
 	}
-	dev, err := s.o.device.open()
+	dev, err := s.o.device.precise()
 	if err != nil {
 		return err
 	}
@@ -254,7 +253,7 @@ func (s *pictureSession) options() train.Options {
 		Steps: c.Steps, Schedule: train.Schedule{LR: c.LR, Constant: c.Constant}, Frames: 1, Batch: c.Batch, Seed: c.Seed,
 		CheckpointSteps: c.CheckpointSteps, SheetSteps: c.SheetSteps,
 		Resume: s.o.resume, SaveModel: s.save, Events: s.event, Logger: s.a.log,
-		Env: map[string]string{"device": s.device, "threads": fmt.Sprint(s.o.device.threads)},
+		Env: s.o.device.env(s.device),
 	}
 	if s.gan != nil {
 		o.Config = s.gan

@@ -234,7 +234,7 @@ func (s *session) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	dev, err := s.o.device.open()
+	dev, err := s.o.device.precise()
 	if err != nil {
 		return err
 	}
@@ -279,7 +279,7 @@ func (s *session) options() train.Options {
 		Frames: s.c.Frames, Batch: s.c.Batch, Seed: s.c.Seed,
 		CheckpointSteps: s.c.CheckpointSteps, SheetSteps: s.c.SheetSteps,
 		Resume: s.o.resume, SaveModel: s.save, Events: s.event, Logger: s.a.log,
-		Env: map[string]string{"device": s.device, "threads": fmt.Sprint(s.o.device.threads)},
+		Env: s.o.device.env(s.device),
 	}
 	if s.held != nil {
 		o.Validate = s.validate

@@ -52,7 +52,7 @@ type Compiled struct {
 // CompileUnits has every unit that the first card has compiled, side by side, and
 // the driver load them; all are told of, whatever becomes of one.
 func CompileUnits() (all []Compiled, err error) {
-	d := &Device{modules: map[*unit]uint64{}, cache: cacheFolder("")}
+	d := &Device{notice: func() {}, modules: map[*unit]uint64{}, cache: cacheFolder("")}
 	if d.api, err = load(); err != nil {
 		return nil, err
 	}
