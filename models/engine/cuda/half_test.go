@@ -3,7 +3,6 @@
 package cuda_test
 
 import (
-	"errors"
 	"math/rand/v2"
 	"testing"
 
@@ -52,22 +51,7 @@ func numbers(name string, dst []float32) error {
 // drawn runs a chain and returns its first output.
 func drawn(t *testing.T, d engine.Device, p *engine.Program, precision engine.Precision, look func(engine.Executable)) []float32 {
 	t.Helper()
-	e, err := d.Compile(p, engine.Options{Precision: precision, Constants: numbers})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close()
-	look(e)
-	x, err := d.Alloc(p.Values[p.Find("x")].Shape, engine.F32)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer x.Close()
-	in, out := make([]float32, 2*5*12*14), make([]float32, engine.Value{Shape: e.Output(0).Shape()}.Size())
-	if err := errors.Join(numbers("x", in), x.Write(in), e.Bind("x", x), e.Run(), e.Run(), e.Run(), e.Output(0).Read(out)); err != nil {
-		t.Fatal(err)
-	}
-	return out
+	return drawnAll(t, d, p, precision, look)[0]
 }
 
 // TestHalf: in bf16 what convolutions alone read lies in two bytes a number; it
