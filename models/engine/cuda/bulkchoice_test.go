@@ -86,6 +86,40 @@ func TestBulkCards(t *testing.T) {
 	}
 }
 
+// TestWithout: a way to convolve that is named is left out; a name of none is an error.
+func TestWithout(t *testing.T) {
+	withDNN(t, "")
+	for names, want := range map[string]string{"": "cudnn", "cudnn": "conv_", " cublaslt,cudnn": "conv_", "hopper": "cudnn"} {
+		t.Setenv("V2V_CUDA_WITHOUT", names)
+		d, err := cuda.Open(cuda.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		dnn, own := served(t, d)
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if (dnn == 1) != (want == "cudnn") || dnn+own != 1 {
+			t.Errorf("without %q: cuDNN serves %d, own kernels %d", names, dnn, own)
+		}
+	}
+	cuda.ForceHopper("")
+	t.Cleanup(usual)
+	t.Setenv("V2V_CUDA_WITHOUT", "hopper,cudnn")
+	d, err := cuda.Open(cuda.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if k := serving(t, d, small, true, engine.BFloat16); strings.HasPrefix(k[0], "conv_bulk") {
+		t.Errorf("without Hopper's kernels %s serves", k[0])
+	}
+	t.Setenv("V2V_CUDA_WITHOUT", "winograd")
+	if _, err := cuda.Open(cuda.Options{}); err == nil || !strings.Contains(err.Error(), `V2V_CUDA_WITHOUT names "winograd"`) {
+		t.Errorf("a way that is none: %v", err)
+	}
+}
+
 // TestBulkGolden: whole generators by Hopper's kernels, against PyTorch's outputs.
 func TestBulkGolden(t *testing.T) {
 	needHopper(t)

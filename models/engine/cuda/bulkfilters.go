@@ -57,7 +57,7 @@ func (b bulkFilters) steps(c *compiler, t tile) []step {
 		picture.box, picture.stride = gradient.box, gradient.stride
 	}
 	spread := structArg(intArg(g.y[0]), intArg(g.y[2]), intArg(g.y[3]), intArg(o), intArg(i), intArg(x.c), intArg(across), intArg(high), intArg(g.kh), intArg(g.kw),
-		intArg(g.stride), intArg(g.pad-x.pad), boolArg(window), intArg(each))
+		intArg(g.stride), intArg(g.pad-x.pad), boolArg(window), intArg(each), boolArg(c.trial))
 	s := append(append(x.steps, y.steps...), step{kernel: t.kernel("conv_weights"), grid: [3]int{ceil(o, t.rows), ceil(columns, t.cols) * taps, layers},
 		block: t.threads(), shared: t.shared(), args: []arg{spread, mapArg(gradient), mapArg(picture), slotArg(parts)}})
 	if layers > 1 {

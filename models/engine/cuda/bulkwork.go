@@ -147,7 +147,7 @@ func (b bulk) steps(c *compiler, t tile) []step {
 	window := i < t.depth && g.kw > 1 && c.d.overlaps()
 	f := c.frame(t, g, b.in, g.x, g.pad > 0 && (g.reflect || window), window)
 	w, s := c.arranged(t, "forward", b.w, [4]int{g.y[1], g.kh, g.kw, i}, [4]int{taps * i, g.kw * i, i, 1})
-	work := bulkWork{t: t, n: g.y[0], h: g.y[2], w: g.y[3], o: g.y[1], kh: g.kh, kw: g.kw, phase: 1, step: g.stride, sign: 1, pad: g.pad - f.pad}
+	work := bulkWork{t: t, n: g.y[0], h: g.y[2], w: g.y[3], o: g.y[1], kh: g.kh, kw: g.kw, phase: 1, step: g.stride, sign: 1, pad: g.pad - f.pad, trial: c.trial}
 	filters := tensorMap{slot: w, dims: []int{f.c, g.kw, g.kh, g.y[1]}, steps: []int{1, f.c, g.kw * f.c, taps * f.c}}
 	picture := tensorMap{slot: f.at, dims: []int{f.c, f.w, 1, f.h, f.n}, steps: []int{1, f.c, f.w * f.c, f.w * f.c, f.h * f.w * f.c}}
 	if window {
@@ -168,7 +168,7 @@ func (b bulk) byColumns(c *compiler, t tile) []step {
 	w, s := c.arranged(t, "columns", b.w, [4]int{g.kw, o, g.kh, i}, [4]int{i, g.kh * g.kw * i, g.kw * i, 1})
 	wide := g.y[3] + g.kw - 1
 	apart := c.temp(4 * g.y[0] * g.y[2] * wide * g.kw * o)
-	work := bulkWork{t: t, n: g.y[0], h: g.y[2], w: wide, o: g.kw * o, kh: g.kh, kw: 1, phase: 1, step: 1, sign: 1, pad: g.pad - f.pad}
+	work := bulkWork{t: t, n: g.y[0], h: g.y[2], w: wide, o: g.kw * o, kh: g.kh, kw: 1, phase: 1, step: 1, sign: 1, pad: g.pad - f.pad, trial: c.trial}
 	filters := tensorMap{slot: w, dims: []int{f.c, 1, g.kh, g.kw * o}, steps: []int{1, f.c, f.c, g.kh * f.c}}
 	picture := tensorMap{slot: f.at, dims: []int{f.c, f.w, 1, f.h, f.n}, steps: []int{1, f.c, f.w * f.c, f.w * f.c, f.h * f.w * f.c}}
 	plain, err := c.postArg(nil, false)
@@ -186,7 +186,7 @@ func (b bulk) scattering(c *compiler, t tile) []step {
 	i, o, taps := g.x[1], g.y[1], g.kh*g.kw
 	f := c.frame(t, g, b.in, g.y, false, false)
 	w, s := c.arranged(t, "turned", b.w, [4]int{i, g.kh, g.kw, o}, [4]int{1, g.kw * i, i, taps * i})
-	work := bulkWork{t: t, n: g.x[0], h: g.x[2], w: g.x[3], o: i, kh: g.kh, kw: g.kw, phase: g.stride, step: 1, sign: -1, pad: g.pad}
+	work := bulkWork{t: t, n: g.x[0], h: g.x[2], w: g.x[3], o: i, kh: g.kh, kw: g.kw, phase: g.stride, step: 1, sign: -1, pad: g.pad, trial: c.trial}
 	filters := tensorMap{slot: w, dims: []int{f.c, g.kw, g.kh, i}, steps: []int{1, f.c, g.kw * f.c, taps * f.c}}
 	picture := tensorMap{slot: f.at, dims: []int{f.c, f.w, 1, f.h, f.n}, steps: []int{1, f.c, f.w * f.c, f.w * f.c, f.h * f.w * f.c}}
 	return append(append(f.steps, s...), work.launch(picture, filters, b.post, b.bias, b.out))
@@ -197,6 +197,7 @@ type bulkWork struct {
 	t                                          tile
 	n, h, w, o, kh, kw, phase, step, sign, pad int
 	window                                     bool
+	trial                                      bool // nobody reads what is made
 	apart                                      bool // each item has filters of its own: the taps of others
 }
 
@@ -215,7 +216,7 @@ func (b bulkWork) launch(picture, filters tensorMap, post arg, bias, out slot) s
 	}
 	filters.box, filters.stride = []int{depth, 1, 1, b.t.cols}, []int{1, 1, 1, 1}
 	work := structArg(intArg(b.n), intArg(b.h), intArg(b.w), intArg(b.o), intArg(across), intArg(high), intArg(b.kh), intArg(b.kw), intArg(ceil(picture.dims[0], depth)),
-		intArg(b.phase), intArg(b.step), intArg(b.sign), intArg(b.pad), boolArg(b.window), boolArg(b.apart))
+		intArg(b.phase), intArg(b.step), intArg(b.sign), intArg(b.pad), boolArg(b.window), boolArg(b.apart), boolArg(b.trial))
 	return step{kernel: b.t.kernel("conv"), grid: [3]int{blocks, ceil(b.o, b.t.cols), b.phase * b.phase}, block: b.t.threads(), shared: b.t.shared(),
 		args: []arg{work, post, mapArg(picture), mapArg(filters), slotArg(bias), slotArg(out), statsArg(none, 0, false)}}
 }

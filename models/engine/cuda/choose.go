@@ -83,7 +83,7 @@ func (o ownWays) fitting(c *compiler) []tile {
 		copied := fitting(kindHalf, o.rows, o.cols, o.layers, units)
 		fit = append(fit[:mostTiles/2:mostTiles/2], copied[:mostTiles/2]...)
 	}
-	if c.own || c.d.capability != hopper {
+	if c.own || c.d.capability != hopper || c.d.without[wayHopper] {
 		return fit
 	}
 	return append(fit, o.hopper.fitting(c)...)

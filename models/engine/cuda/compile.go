@@ -49,6 +49,7 @@ type compiler struct {
 	adams  []adam
 	own    bool // no plans of libraries, and own kernels without copies
 	copies bool // an own kernel reads a rounded copy
+	trial  bool // steps are measured, and what they make is looked at
 	name   string
 
 	constants map[slot]int // which value each is; loaded when the steps are known

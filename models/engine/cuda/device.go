@@ -34,8 +34,9 @@ type Device struct {
 	windows    *bool             // whether tensors may overlap themselves, once it is known
 	refused    []string          // ways to convolve that gave wrong results
 	cache      string
-	notice     func() // that this run prepares what later ones find
-	model      string // which card it is
+	without    map[string]bool // ways to convolve that are left out
+	notice     func()          // that this run prepares what later ones find
+	model      string          // which card it is
 
 	mu sync.Mutex // one caller at a time
 }
@@ -64,6 +65,9 @@ func open(o Options) (*Device, error) {
 	}
 	if o.Card < 0 || o.Card >= int(uint32(n)) {
 		return nil, fmt.Errorf("the driver sees %d cards, numbered from 0: %w", uint32(n), engine.ErrUnsupported)
+	}
+	if d.without, err = without(); err != nil {
+		return nil, err
 	}
 	if err := d.about(o.Card); err != nil {
 		return nil, err

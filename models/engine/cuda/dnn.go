@@ -324,12 +324,12 @@ func (d *Device) execute(p *plan, where [idOut + 1]uint64, workspace uint64) err
 // openLibraries takes the handles of cuDNN and cuBLASLt, where the libraries are
 // there and take the card. Own kernels serve where they do not; Probe says why.
 func (d *Device) openLibraries() (err error) {
-	if d.api.lt != 0 {
+	if d.api.lt != 0 && !d.without[wayCuBLASLt] {
 		if d.lt, err = d.api.ask("cublasLtCreate"); err != nil {
 			d.lt = 0
 		}
 	}
-	if d.api.cudnn == 0 {
+	if d.api.cudnn == 0 || d.without[wayCuDNN] {
 		return nil
 	}
 	if d.dnn, err = d.api.ask("cudnnCreate"); err != nil {

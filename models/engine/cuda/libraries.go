@@ -1,8 +1,10 @@
 package cuda
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Options for Open.
@@ -41,6 +43,29 @@ var (
 	// and so is cublasLt.
 	cublasLt = library{"cuBLASLt", []string{"libcublasLt.so.13", "libcublasLt.so.12"}, "pip install nvidia-cublas-cu12, or name its folder in V2V_CUDA_PATH", ""}
 )
+
+// Ways to convolve that V2V_CUDA_WITHOUT may name, for who wants to know what they
+// do or has one that fails.
+const (
+	wayHopper   = "hopper"
+	wayCuDNN    = "cudnn"
+	wayCuBLASLt = "cublaslt"
+)
+
+// without is what V2V_CUDA_WITHOUT names, between commas.
+func without() (map[string]bool, error) {
+	left := map[string]bool{}
+	for name := range strings.SplitSeq(os.Getenv("V2V_CUDA_WITHOUT"), ",") {
+		switch name = strings.TrimSpace(name); name {
+		case "":
+		case wayHopper, wayCuDNN, wayCuBLASLt:
+			left[name] = true
+		default:
+			return nil, fmt.Errorf("V2V_CUDA_WITHOUT names %q, which is none of %s, %s and %s", name, wayHopper, wayCuDNN, wayCuBLASLt)
+		}
+	}
+	return left, nil
+}
 
 // symbol is a function that is looked up, and the first version of CUDA whose
 // library has it.

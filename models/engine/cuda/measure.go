@@ -95,7 +95,9 @@ func (m *measuring) close() { m.c.d.free(m.truth) }
 func (m *measuring) time(name string, way func() []step) (ms float32, err error) {
 	c, slots := m.c, len(m.c.slots)
 	defer func() { c.trim(slots) }()
+	c.trial = true
 	steps := way()
+	c.trial = false
 	at, mem, err := m.lay(steps, slots)
 	if err != nil {
 		return 0, err

@@ -34,7 +34,7 @@ func (b bulk) byWinograd(c *compiler, t tile) []step {
 			intArg(ceil(g.y[2], 4)), intArg(ceil(g.y[3], 4)), intArg(n))
 	}
 	pixels, products := c.temp(2*winogradPoints*n*i), c.temp(4*winogradPoints*n*o)
-	work := bulkWork{t: t, n: winogradPoints, h: 1, w: n, o: o, kh: 1, kw: 1, phase: 1, step: 1, sign: 1, apart: true}
+	work := bulkWork{t: t, n: winogradPoints, h: 1, w: n, o: o, kh: 1, kw: 1, phase: 1, step: 1, sign: 1, apart: true, trial: c.trial}
 	plain, err := c.postArg(nil, false)
 	if err != nil {
 		panic(err) // of no steps

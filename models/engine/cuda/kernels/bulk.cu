@@ -21,7 +21,17 @@ template <bool BF16_, int ROWS_, int COLS_, int GROUPS_, int STAGES_> struct Bul
 // alone, whose columns lie together, and results are read as they are counted;
 // apart: each item has filters of its own, as taps of a row.
 struct Bulk {
-	int n, h, w, o, across, high, kh, kw, slices, phase, step, sign, pad, window, apart;
+	int n, h, w, o, across, high, kh, kw, slices, phase, step, sign, pad, window, apart, trial;
+};
+
+// Patience waits for barriers. In a trial one that does not come ends all waiting:
+// there are wrong numbers then, which who tries a kernel looks for.
+struct Patience {
+	int trial;
+	bool gone;
+	__device__ __forceinline__ void wait(u64 *b, int parity) {
+		if (!gone && !barrier_wait(b, parity, trial)) gone = true;
+	}
 };
 
 // Place is a block's part of the work.
@@ -68,7 +78,7 @@ template <class T> __device__ __forceinline__ int row_of(const Bulk &g, const Pl
 // plainly writes results that nothing is fused behind, two neighbours of every eight
 // columns, and leaves their statistics if asked: threads' sums of a column pass
 // through shared memory.
-template <class T> __device__ __forceinline__ void plainly(const Bulk &g, const Place &p, const Stats &stats, const float (*acc)[T::COLS / 2], int first, int col, char *slices, u64 *joined,
+template <class T> __device__ __forceinline__ void plainly(const Bulk &g, const Place &p, const Stats &stats, const float (*acc)[T::COLS / 2], int first, int col, char *slices, u64 *joined, Patience &patience,
 	const float *bias, float *out) {
 	constexpr int LINES = 32 * T::GROUPS, STRIDE = T::COLS + 8, PLANE = LINES * STRIDE;
 	static_assert(2 * PLANE * 4 <= T::STAGES * T::STAGE && T::COLS <= 128 * T::GROUPS, "sums pass through the slices' memory");
@@ -78,7 +88,7 @@ template <class T> __device__ __forceinline__ void plainly(const Bulk &g, const 
 	for (int i = 0; i < 2 * T::HIGH; i++) at[i] = row_of<T>(g, p, first + i / 2 * 64 + i % 2 * 8);
 	if (stats.parts) {
 		barrier_arrive(joined);
-		barrier_wait(joined, 0); // now nobody reads the slices
+		patience.wait(joined, 0); // now nobody reads the slices
 	}
 #pragma unroll
 	for (int j = 0; j < T::COLS / 8; j++) {
@@ -97,7 +107,7 @@ template <class T> __device__ __forceinline__ void plainly(const Bulk &g, const 
 	}
 	if (!stats.parts) return;
 	barrier_arrive(joined);
-	barrier_wait(joined, 1);
+	patience.wait(joined, 1);
 	if (t >= T::COLS) return;
 	double a = 0, b = 0;
 	for (int i = 0; i < LINES; i++) a += ((float *)slices)[i * STRIDE + t], b += ((float *)slices)[PLANE + i * STRIDE + t];
@@ -108,16 +118,16 @@ template <class T> __device__ __forceinline__ void plainly(const Bulk &g, const 
 // shared memory, from which a loop takes it that is not unrolled: what can be
 // fused is long.
 template <class T> __device__ __forceinline__ void hand_out(const Bulk &g, const Place &p, const Post &fused, const Stats &stats, const float (*acc)[T::COLS / 2], char *slices, u64 *joined,
-	const float *bias, float *out) {
+	Patience &patience, const float *bias, float *out) {
 	int t = threadIdx.x, first = t / 128 * (T::ROWS / T::GROUPS) + t % 128 / 32 * 16 + t % 32 / 4, col = blockIdx.y * T::COLS + t % 4 * 2;
 	keep(col); // lest what bounds it stays in registers all along
 	if (fused.kind0 == NOTHING && fused.kind1 == NOTHING && !fused.half && g.o % 2 == 0) {
-		plainly<T>(g, p, stats, acc, first, col, slices, joined, bias, out);
+		plainly<T>(g, p, stats, acc, first, col, slices, joined, patience, bias, out);
 		return;
 	}
 	float *mine = (float *)slices + t;
 	barrier_arrive(joined);
-	barrier_wait(joined, 0); // now nobody reads the slices
+	patience.wait(joined, 0); // now nobody reads the slices
 #pragma unroll
 	for (int i = 0; i < T::HIGH * T::COLS / 2; i++) mine[128 * T::GROUPS * i] = acc[i / (T::COLS / 2)][i % (T::COLS / 2)];
 #pragma unroll 1
@@ -128,8 +138,7 @@ template <class T> __device__ __forceinline__ void hand_out(const Bulk &g, const
 	}
 }
 
-// bulk makes the results of a block. Barriers are waited for in bounds: a fault
-// ends in wrong numbers, which the first use of a kernel looks for, and in no hang.
+// bulk makes the results of a block.
 template <class T> __device__ __forceinline__ void bulk(const Bulk &g, const Post &post, const Stats &stats, const TensorMap *a, const TensorMap *b, const float *bias, float *out) {
 	Place p;
 	if (!find<T>(g, p)) {
@@ -139,6 +148,7 @@ template <class T> __device__ __forceinline__ void bulk(const Bulk &g, const Pos
 	char *slices = shared_1024();
 	u64 *full = (u64 *)(slices + T::STAGES * T::STAGE), *empty = full + T::STAGES, *joined = empty + T::STAGES;
 	int t = threadIdx.x, group = t / 128, steps = p.taps * g.slices;
+	Patience patience = {g.trial, false};
 	if (t == 0) {
 		for (int i = 0; i < T::STAGES; i++) {
 			barrier_init(full + i, 1);
@@ -151,7 +161,8 @@ template <class T> __device__ __forceinline__ void bulk(const Bulk &g, const Pos
 	if (group == T::GROUPS) {
 		if (t % 32) return;
 		for (int i = 0, stage = 0, turn = 1, tap = 0, slice = 0; i < steps; i++) {
-			barrier_wait(empty + stage, turn);
+			patience.wait(empty + stage, turn);
+			if (patience.gone) return;
 			bring<T>(g, p, a, b, slices + stage * T::STAGE, full + stage, tap, slice);
 			if (++slice == g.slices) slice = 0, tap++;
 			if (++stage == T::STAGES) stage = 0, turn ^= 1;
@@ -160,7 +171,7 @@ template <class T> __device__ __forceinline__ void bulk(const Bulk &g, const Pos
 	}
 	float acc[T::HIGH][T::COLS / 2] = {};
 	for (int i = 0, stage = 0, turn = 0; i < steps; i++) {
-		barrier_wait(full + stage, turn);
+		patience.wait(full + stage, turn);
 		const char *from = slices + stage * T::STAGE;
 		u64 x = wgmma_matrix(from + group * (T::A / T::GROUPS)), y = wgmma_matrix(from + T::A);
 		wgmma_fence();
@@ -175,5 +186,5 @@ template <class T> __device__ __forceinline__ void bulk(const Bulk &g, const Pos
 		if (++stage == T::STAGES) stage = 0, turn ^= 1;
 	}
 	wgmma_wait<0>();
-	hand_out<T>(g, p, post, stats, acc, slices, joined, bias, out);
+	hand_out<T>(g, p, post, stats, acc, slices, joined, patience, bias, out);
 }

@@ -26,19 +26,22 @@ __device__ __forceinline__ void barrier_arrive(u64 *b) {
 	asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" :: "r"(shared_address(b)) : "memory");
 }
 
-// barrier_wait waits for the phase of a parity; false: it has not come in 2^32
-// cycles of the clock, some two seconds.
 __device__ __forceinline__ bool barrier_try(unsigned at, int parity) {
 	unsigned done;
 	asm volatile("{ .reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2; selp.u32 %0, 1, 0, p; }"
 		: "=r"(done) : "r"(at), "r"(parity) : "memory");
 	return done;
 }
-__device__ __forceinline__ bool barrier_wait(u64 *b, int parity) {
+
+// barrier_wait waits for the phase of a parity. Where it does not come in some 40
+// seconds by the card's clock the kernel ends, and the context with it; in a trial
+// it is false after a tenth of a second.
+__device__ __forceinline__ bool barrier_wait(u64 *b, int parity, int trial) {
 	unsigned at = shared_address(b);
 	if (barrier_try(at, parity)) return true;
-	for (long long begin = clock64(); clock64() - begin < 1ll << 32;)
+	for (long long begin = clock64(); clock64() - begin < 1ll << (trial ? 28 : 36);)
 		if (barrier_try(at, parity)) return true;
+	if (!trial) __trap();
 	return false;
 }
 

@@ -8,7 +8,7 @@
 // in a layer of blocks (z), for o output channels. The picture has c channels in
 // units of 16 bytes, width; window: the taps of a row lie together as columns.
 struct Spread {
-	int n, h, w, o, c, width, across, high, kh, kw, step, pad, window, each;
+	int n, h, w, o, c, width, across, high, kh, kw, step, pad, window, each, trial;
 };
 
 template <class T> __device__ __forceinline__ void bulk_filters(const Spread &g, const TensorMap *gy, const TensorMap *x, float *parts) {
@@ -20,6 +20,7 @@ template <class T> __device__ __forceinline__ void bulk_filters(const Spread &g,
 	int nx = (g.w + g.across - 1) / g.across, ny = (g.h + g.high - 1) / g.high, items = 64 / (g.across * g.high);
 	int all = nx * ny * ((g.n + items - 1) / items), from = blockIdx.z * g.each, steps = (from + g.each < all ? g.each : all - from);
 	int t = threadIdx.x, group = t / 128;
+	Patience patience = {g.trial, false};
 	if (t == 0) {
 		for (int i = 0; i < T::STAGES; i++) {
 			barrier_init(full + i, 1);
@@ -33,7 +34,8 @@ template <class T> __device__ __forceinline__ void bulk_filters(const Spread &g,
 		for (int i = 0, stage = 0, turn = 1; i < steps; i++) {
 			int px = (from + i) % nx * g.across, py = (from + i) / nx % ny * g.high, item = (from + i) / nx / ny * items;
 			char *to = slices + stage * T::STAGE;
-			barrier_wait(empty + stage, turn);
+			patience.wait(empty + stage, turn);
+			if (patience.gone) return;
 			barrier_expect(full + stage, BOXES * CHUNK);
 #pragma unroll
 			for (int j = 0; j < BOXES; j++) {
@@ -47,7 +49,7 @@ template <class T> __device__ __forceinline__ void bulk_filters(const Spread &g,
 	}
 	float acc[T::COLS / 2] = {};
 	for (int i = 0, stage = 0, turn = 0; i < steps; i++) {
-		barrier_wait(full + stage, turn);
+		patience.wait(full + stage, turn);
 		const char *at = slices + stage * T::STAGE;
 		u64 a = wgmma_turned(at + group * CHUNK, CHUNK), b = wgmma_turned(at + T::A, CHUNK);
 		wgmma_fence();

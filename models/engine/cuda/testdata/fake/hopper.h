@@ -19,6 +19,7 @@ void barriers_visible();
 void barrier_expect(u64 *b, int bytes);
 void barrier_arrive(u64 *b);
 bool barrier_wait(u64 *b, int parity);
+inline bool barrier_wait(u64 *b, int parity, int) { return barrier_wait(b, parity); }
 
 // A box is copied at once in every other grid; in those between, when a thread
 // waits for its barrier and no thread can go on.
