@@ -18,6 +18,9 @@ func (b bulkFilters) fitting(c *compiler) []tile {
 		return nil
 	}
 	g := b.g
+	if g.stride > mostStride || !framable(kindBulkFilters, g, g.x) || !framable(kindBulkFilters, g, g.y) {
+		return nil
+	}
 	return fittingOf(filterTiles, kindBulkFilters, "", g.y[1], g.x[1], g.kh*g.kw, c.d.units)[:mostTiles/2]
 }
 

@@ -4,6 +4,7 @@ package cuda
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/v2v/v2v/models/engine"
 )
@@ -250,19 +251,39 @@ func (b bulk) fitting(c *compiler) []tile {
 		return nil
 	}
 	g := b.g
+	read := g.x
+	if b.back {
+		read = g.y
+	} else if g.stride > mostStride {
+		return nil
+	}
+	if !framable(kind, g, read) {
+		return nil
+	}
 	rows, cols, layers := g.y[0]*g.y[2]*g.y[3], g.y[1], 1
 	if b.back {
 		rows, cols, layers = g.x[0]*ceil(g.x[2], g.stride)*ceil(g.x[3], g.stride), g.x[1], g.stride*g.stride
 	}
 	fit := fittingOf(bulkTiles, kind, "", rows, cols, layers, c.d.units)
 	fit = fit[:mostTiles]
-	if columns := columnsTile(kind); !b.back && g.stride == 1 && manyColumns(columns, g.kw, g.y[1]) {
+	if columns := columnsTile(kind); !b.back && g.stride == 1 && manyColumns(columns, g.kw, g.y[1]) && g.y[0]*g.y[2]*(g.y[3]+g.kw-1)*g.kw*g.y[1] <= largest {
 		fit = append(fit, columns)
 	}
 	if _, constant := c.constants[b.w]; constant && kind == kindBulk && !b.back && winograd(g) {
 		fit = append(fit, fittingOf(bulkTiles, kind, byWinograd, b.tiles(), cols, winogradPoints, c.d.units)...)
 	}
 	return fit
+}
+
+// mostStride is the most that a tensor map steps over.
+const mostStride = 8
+
+// framable says that a copy of pictures, in whole units of channels, with borders and
+// whole strides, has no more than largest numbers.
+func framable(kind string, g geometry, x []int) bool {
+	unit := everyTile[slices.IndexFunc(everyTile, func(t tile) bool { return t.kind == kind })].unit()
+	wider := 2*g.pad + g.stride - 1
+	return x[0]*(x[2]+wider)*(x[3]+wider)*ceil(x[1], unit)*unit <= largest
 }
 
 // manyColumns says that the taps of a row of all filters are columns enough of a tile.
