@@ -45,7 +45,7 @@ type Compiled struct {
 	Bytes int // of machine code
 	Took  time.Duration
 	Known bool   // it was in the cache
-	Log   string // of one that does not compile
+	Log   string // of one that does not compile, or that the compiler regrets
 	Err   error
 }
 
@@ -71,8 +71,9 @@ func CompileUnits() (all []Compiled, err error) {
 		var from string
 		code[i], from, c.Err = d.machineCode(u)
 		c.Bytes, c.Took, c.Known = len(code[i]), time.Since(began), from != ""
-		if c.Err != nil {
-			_, c.Log, _ = d.api.compile(u, u.arch(d.capability))
+		_, log, _ := d.api.compile(u, u.arch(d.capability))
+		if c.Err != nil || strings.Contains(log, "Performance Loss") { // by products that wait for each other, say
+			c.Log = log
 		}
 	})
 	if d.context, err = d.api.ask("cuDevicePrimaryCtxRetain", d.card); err != nil {

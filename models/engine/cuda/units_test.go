@@ -251,6 +251,8 @@ func TestCardUnits(t *testing.T) {
 			t.Errorf("%s: %v\n%s", c.Name, c.Err, c.Log)
 		} else if c.Bytes == 0 {
 			t.Errorf("%s has no machine code", c.Name)
+		} else if c.Log != "" {
+			t.Errorf("%s: %s", c.Name, c.Log)
 		}
 		if onCard {
 			fmt.Printf("%6.2f s %8d bytes  %s%s\n", c.Took.Seconds(), c.Bytes, c.Name, from)

@@ -35,11 +35,11 @@ __device__ __forceinline__ bool barrier_try(unsigned at, int parity) {
 
 // barrier_wait waits for the phase of a parity. Where it does not come in some 40
 // seconds by the card's clock the kernel ends, and the context with it; in a trial
-// it is false after a tenth of a second.
+// it is false after some hundredths of one.
 __device__ __forceinline__ bool barrier_wait(u64 *b, int parity, int trial) {
 	unsigned at = shared_address(b);
 	if (barrier_try(at, parity)) return true;
-	for (long long begin = clock64(); clock64() - begin < 1ll << (trial ? 28 : 36);)
+	for (long long begin = clock64(); clock64() - begin < 1ll << (trial ? 26 : 36);)
 		if (barrier_try(at, parity)) return true;
 	if (!trial) __trap();
 	return false;
