@@ -10,7 +10,9 @@ import "C"
 import (
 	"cmp"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -85,7 +87,7 @@ func (m *measuring) kernels() (names []string) {
 func (d *Device) install(u *unit, code []byte, from string) error {
 	module, err := d.loadModule(code)
 	if err != nil && from != "" {
-		if err = os.Remove(from); err != nil {
+		if err = os.Remove(from); err != nil && !errors.Is(err, fs.ErrNotExist) { // another device may have
 			return err
 		}
 		if code, _, err = d.machineCode(u); err == nil {

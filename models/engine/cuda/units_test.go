@@ -272,3 +272,17 @@ func TestCardUnits(t *testing.T) {
 	}
 	nothingLeft(t, log)
 }
+
+// TestUnitRemoved: a damaged file of the cache that another device has removed
+// meanwhile is made again all the same.
+func TestUnitRemoved(t *testing.T) {
+	log := faulty(t, "")
+	d, err := cuda.Open(cuda.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(cuda.InstallAgain(d), d.Close()); err != nil {
+		t.Error(err)
+	}
+	nothingLeft(t, log)
+}
