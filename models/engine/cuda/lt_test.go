@@ -317,3 +317,26 @@ func TestLTRefuses(t *testing.T) {
 		oneLine(t, errors.New(about), "so own kernels multiply", "pip install nvidia-cublas-cu12")
 	}
 }
+
+// TestChoiceWithout: what is chosen while a library is left out is not what later runs
+// take that have it.
+func TestChoiceWithout(t *testing.T) {
+	withLT(t, "")
+	withDNN(t, "")
+	for _, x := range []struct {
+		without string
+		dnn     int
+	}{{"cudnn", 0}, {"", 1}, {"cudnn", 0}, {"", 1}} {
+		t.Setenv("V2V_CUDA_WITHOUT", x.without)
+		d, err := cuda.Open(cuda.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if dnn, own := served(t, d); dnn != x.dnn || own != 1-x.dnn {
+			t.Errorf("without %q: cuDNN serves %d, own kernels %d", x.without, dnn, own)
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
