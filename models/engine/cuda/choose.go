@@ -133,6 +133,7 @@ func (c *compiler) convolve(own ownWays, g geometry, kind int, b slot, steps []e
 		}
 	}
 	if chosen.plan != nil {
+		c.copies = true
 		c.steps = append(c.steps, c.planned(v, chosen.plan, at)...)
 		return nil
 	}
