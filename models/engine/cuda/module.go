@@ -43,11 +43,17 @@ func (d *Device) ready(kernels ...string) error {
 		m.code, m.from, m.err = d.machineCode(wanted[i])
 	})
 	for i, m := range made {
-		if m.err != nil {
-			return m.err
+		u, err := wanted[i], m.err
+		if err == nil {
+			if err = d.install(u, m.code, m.from); err != nil {
+				err = fmt.Errorf("load kernels %s: %w", u.name, err)
+			}
 		}
-		if err := d.install(wanted[i], m.code, m.from); err != nil {
-			return fmt.Errorf("load kernels %s: %w", wanted[i].name, err)
+		if err != nil && u.only == hopper && d.capability == hopper {
+			err = fmt.Errorf("%w; V2V_CUDA_WITHOUT=%s leaves it out", err, wayHopper)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
