@@ -254,10 +254,7 @@ func (m *measuring) compare(name string, at []uint64) error {
 	if err := c.d.api.call("cuMemsetD8Async", sums.at, 0, 16, c.d.stream); err != nil {
 		return err
 	}
-	n, half := bytes/4, c.slots[out].half
-	if half {
-		n = bytes / 2
-	}
+	n, half := m.v.size(), c.slots[out].half // of what may have more bytes
 	differ := flat("differ", n, intArg(n), boolArg(half), addressArg(at[out]), addressArg(m.truth.at), addressArg(sums.at))
 	differ.shared = 8 * threads
 	if err := c.d.launch(&differ, nil); err != nil {
