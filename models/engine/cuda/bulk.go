@@ -40,6 +40,14 @@ var everyTile = slices.Concat(tiles, bulkTiles, filterTiles)
 // bulk says that a tile is one of Hopper's.
 func (t tile) bulk() bool { return strings.HasPrefix(t.kind, kindBulk) }
 
+// way is how V2V_CUDA_WITHOUT names a tile's kernels, where it does.
+func (t tile) way() string {
+	if t.bulk() {
+		return wayHopper
+	}
+	return ""
+}
+
 // columnsTile is the one of a kind whose columns are taps along a row, too.
 func columnsTile(kind string) tile {
 	for _, t := range bulkTiles {

@@ -121,7 +121,9 @@ func (c *compiler) convolve(own ownWays, g geometry, kind int, b slot, steps []e
 	chosen := choice{tile: fit[0]}
 	if libraries || len(fit) > 1 {
 		api, known := c.d.api, false
-		key := fmt.Sprintf("%s|%s|%d|%d|%d|%d|%v|%s|%v|%v|%v|%+v", c.d.model, sourceHash(), api.driver, api.nvrtc, api.cudnn, api.lt, c.o.Precision, own.kind, c.own, libraries, fit, v)
+		dnn, lt := libraries && c.d.dnn != 0, libraries && c.d.lt != 0
+		_, once := c.constants[at[idW]] // filters, which are arranged before
+		key := fmt.Sprintf("%s|%s|%d|%d|%d|%d|%v|%s|%v|%v|%v|%v|%v|%+v", c.d.model, sourceHash(), api.driver, api.nvrtc, api.cudnn, api.lt, c.o.Precision, own.kind, once, c.own, dnn, lt, fit, v)
 		if chosen, known = c.d.choices[key]; !known {
 			var err error
 			if chosen, err = c.choose(key, own, fit, v, libraries, at); err != nil {
@@ -131,6 +133,7 @@ func (c *compiler) convolve(own ownWays, g geometry, kind int, b slot, steps []e
 		}
 	}
 	if chosen.plan != nil {
+		c.copies = true
 		c.steps = append(c.steps, c.planned(v, chosen.plan, at)...)
 		return nil
 	}

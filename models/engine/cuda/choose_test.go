@@ -251,3 +251,29 @@ func TestTileNoMemory(t *testing.T) {
 		nothingLeft(t, log)
 	}
 }
+
+// TestTileChoiceTiny: results of less than 16 bytes are held against each other, not
+// what lies behind them.
+func TestTileChoiceTiny(t *testing.T) {
+	byClock(t)
+	b := &graph{g: G.NewGraph(), leaves: map[string]*G.Node{}}
+	z := b.do(op.Scale{By: 2}, b.do(op.Conv{Stride: 1}, b.leaf("x", 1, 12, 3, 3), b.leaf("w", 1, 12, 3, 3)))
+	if b.err != nil {
+		t.Fatal(b.err)
+	}
+	p, err := engine.Lower(engine.Source{Outputs: []engine.Named{{Name: "z", Node: z}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := open(t)
+	e, err := d.Compile(p, engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Close(); err != nil {
+		t.Error(err)
+	}
+	if wrong := cuda.Refused(d); len(wrong) > 0 {
+		t.Errorf("refused: %q", wrong)
+	}
+}

@@ -48,7 +48,7 @@ type compiler struct {
 	done   map[int]bool
 	adams  []adam
 	own    bool // no plans of libraries, and own kernels without copies
-	copies bool // an own kernel reads a rounded copy
+	copies bool // an own kernel reads a rounded copy, or a library's plan serves
 	trial  bool // steps are measured, and what they make is looked at
 	name   string
 
@@ -65,7 +65,7 @@ func (d *Device) Compile(p *engine.Program, o engine.Options) (engine.Executable
 	err := d.do(func() (err error) {
 		c := d.newCompiler(p, o)
 		e, err = c.build()
-		if small := (*memoryError)(nil); errors.As(err, &small) && (d.dnn != 0 || c.copies) {
+		if small := (*memoryError)(nil); errors.As(err, &small) && c.copies {
 			c = d.newCompiler(p, o)
 			c.own = true // without workspaces of cuDNN and rounded copies
 			e, err = c.build()

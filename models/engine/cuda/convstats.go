@@ -42,6 +42,7 @@ func (c *compiler) fuseStats() {
 		rows := groups * channels
 		all := c.temp(16 * rows * parts)
 		conv.args[len(conv.args)-1] = statsArg(all, rows, items)
+		delete(made, in) // it leaves one kind of statistics
 		if parts > fewParts {
 			each := ceil(parts, fewParts/8)
 			some := ceil(parts, each)

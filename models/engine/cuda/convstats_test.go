@@ -75,6 +75,34 @@ func TestBulkStats(t *testing.T) {
 	}
 }
 
+// TestBulkStatsTwice: of statistics in two ways of the same results, both are right.
+func TestBulkStatsTwice(t *testing.T) {
+	needHopper(t)
+	t.Cleanup(usual)
+	cuda.ForceHopper("")
+	b := &graph{g: G.NewGraph(), leaves: map[string]*G.Node{}}
+	y := b.do(op.Conv{Stride: 1, Pad: 1}, b.leaf("x", 2, 40, 19, 35), b.leaf("w", 136, 40, 3, 3))
+	items, all := b.do(op.Moments{Eps: 1e-5}, y), b.do(op.Moments{Batch: true, Eps: 1e-5}, y)
+	if b.err != nil {
+		t.Fatal(b.err)
+	}
+	p, err := engine.Lower(engine.Source{Outputs: []engine.Named{{Name: "items", Node: items}, {Name: "all", Node: all}, {Name: "y", Node: y}}, Constant: func(name string) bool { return name != "x" }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := drawnAll(t, alone(t), p, engine.BFloat16, func(e engine.Executable) {
+		if n := cuda.Steps(e, "gather_lines"); n != 1 {
+			t.Errorf("results are read %d times for their statistics", n)
+		}
+	})
+	for i, batch := range []bool{false, true} {
+		want := plainMoments(got[2], p.Values[p.Outputs[2]].Shape, batch)
+		if diff := enginetest.Difference(got[i], want); !(diff <= 1e-5) {
+			t.Errorf("batch %v: relative difference %g to the results' moments", batch, diff)
+		}
+	}
+}
+
 // drawnAll runs a program and returns its outputs.
 func drawnAll(t *testing.T, d engine.Device, p *engine.Program, precision engine.Precision, look func(engine.Executable)) (outs [][]float32) {
 	t.Helper()

@@ -3,6 +3,7 @@
 package cuda
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -334,4 +335,11 @@ func Launches(e engine.Executable, runs int) (float64, error) {
 		return err
 	})
 	return float64(ms), err
+}
+
+// InstallAgain gives a device a unit whose file in the cache was damaged and that
+// another device has removed.
+func InstallAgain(dev engine.Device) error {
+	d := dev.(*Device)
+	return d.do(func() error { return d.install(units()[1], []byte("damaged"), filepath.Join(d.cache, "removed")) })
 }

@@ -234,6 +234,53 @@ func TestLostCard(t *testing.T) {
 	nothingLeft(t, log)
 }
 
+// TestLostTrying: a card that fails while ways to convolve are tried is an error that
+// names the way, and what leaves it out where that may be; it is not taken for a way
+// that fails, and nothing is kept for later runs.
+func TestLostTrying(t *testing.T) {
+	withDNN(t, "")
+	said := map[string]bool{}
+	for n := 1; n < 400 && !said["done"]; n += 5 {
+		log := faulty(t, fmt.Sprintf("lost=%d", n))
+		byClock(t)
+		d, err := cuda.Open(cuda.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := enginetest.Build(small, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := d.Compile(p, engine.Options{Constants: numbers, Precision: engine.BFloat16})
+		if err == nil {
+			err = errors.Join(e.Close(), d.Close())
+			if said["done"] = true; err != nil {
+				t.Error(err)
+			}
+			continue
+		}
+		oneLine(t, err, "compile for cuda:0", "CUDA_ERROR_LAUNCH_FAILED")
+		for _, way := range []string{"try bf16_", "try bulk_", "try a plan of cudnn"} {
+			said[way] = said[way] || strings.Contains(err.Error(), way)
+		}
+		for name, left := range map[string]string{"try bulk_": "V2V_CUDA_WITHOUT=hopper leaves it out", "plan of cudnn": "V2V_CUDA_WITHOUT=cudnn leaves it out"} {
+			if strings.Contains(err.Error(), name) != strings.Contains(err.Error(), left) {
+				t.Errorf("lost after %d launches: %v", n, err)
+			}
+		}
+		if kept, e := filepath.Glob(filepath.Join(os.Getenv("XDG_CACHE_HOME"), "v2v/cuda/*.choice")); e != nil || len(kept) > 0 && strings.Contains(err.Error(), "try ") {
+			t.Errorf("kept %v, %v after %v", kept, e, err)
+		}
+		d.Close()
+		nothingLeft(t, log)
+	}
+	for _, way := range []string{"try bf16_", "try bulk_", "try a plan of cudnn", "done"} {
+		if !said[way] {
+			t.Errorf("no error said %q", way)
+		}
+	}
+}
+
 // TestProbe: what `v2v devices` says of cards.
 func TestProbe(t *testing.T) {
 	faulty(t, "")

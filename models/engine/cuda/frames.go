@@ -32,7 +32,7 @@ func (c *compiler) fuseFrames() {
 		}
 		out := s.args[6].patches[0].slot
 		rest := slices.DeleteFunc(slices.Clone(readers[out]), func(r int) bool { return r == k })
-		at := slices.IndexFunc(rest, func(r int) bool { return r-k <= near && c.steps[r].copyOf(out, s.channels()) })
+		at := slices.IndexFunc(rest, func(r int) bool { return r > k && r-k <= near && c.steps[r].copyOf(out, s.channels()) })
 		if at < 0 {
 			continue
 		}

@@ -99,3 +99,41 @@ func TestFramesOwn(t *testing.T) {
 		t.Errorf("relative difference %g to copies", diff)
 	}
 }
+
+// TestFramesBefore: a copy of what a normalisation writes over is none of what it
+// writes.
+func TestFramesBefore(t *testing.T) {
+	force(t, "half_64x64x32")
+	d := alone(t)
+	var got [2][]float32
+	for i, apart := range []bool{false, true} {
+		b := &graph{g: G.NewGraph(), leaves: map[string]*G.Node{}}
+		x, v := b.leaf("x", 1, 16, 9, 7), b.leaf("v", 1, 16, 9, 7)
+		z := b.do(op.Conv{Stride: 1, Pad: 1}, v, b.leaf("w", 8, 16, 3, 3))
+		n := b.do(op.Normalize{}, x, b.do(op.Moments{Eps: 1e-5}, x))
+		if apart {
+			n = b.do(op.Scale{By: 1}, n)
+		}
+		if b.err != nil {
+			t.Fatal(b.err)
+		}
+		p, err := engine.Lower(engine.Source{Outputs: []engine.Named{{Name: "z", Node: z}}, Updates: []engine.Update{{Var: v, New: n}},
+			Constant: func(name string) bool { return name == "w" }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		state, err := d.Alloc(v.Shape(), engine.F32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer state.Close()
+		got[i] = drawn(t, d, p, engine.BFloat16, func(e engine.Executable) {
+			if err := e.Bind("v", state); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	if diff := enginetest.Difference(got[0], got[1]); diff != 0 {
+		t.Errorf("relative difference %g to a normalisation apart", diff)
+	}
+}

@@ -317,3 +317,59 @@ func TestLTRefuses(t *testing.T) {
 		oneLine(t, errors.New(about), "so own kernels multiply", "pip install nvidia-cublas-cu12")
 	}
 }
+
+// TestLTWithoutRoom: a program that does not fit with the copies that cuBLASLt reads
+// is compiled without it.
+func TestLTWithoutRoom(t *testing.T) {
+	withLT(t, "")
+	c := enginetest.Case{Op: op.Conv{Stride: 1}, Shapes: []tensor.Shape{{1, 64, 16, 16}, {8, 64, 1, 1}}}
+	served := func(memory int) (lt int, err error) {
+		t.Setenv("FAKE_CUDA", fmt.Sprintf("memory=%d", memory))
+		d, err := cuda.Open(cuda.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		p, err := enginetest.Build(c, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := d.Compile(p, engine.Options{Precision: engine.BFloat16})
+		if err != nil {
+			return 0, err
+		}
+		defer e.Close()
+		lt = cuda.Multiplied(e)
+		return lt, nil
+	}
+	const copies = 2 * 64 * 16 * 16
+	if lt, err := served(64 * copies); lt != 1 || err != nil {
+		t.Errorf("with memory for copies cuBLASLt serves %d, %v", lt, err)
+	}
+	if lt, err := served(copies); lt != 0 || err != nil { // the cache knows what is quickest
+		t.Errorf("without memory for copies cuBLASLt serves %d, %v", lt, err)
+	}
+}
+
+// TestChoiceWithout: what is chosen while a library is left out is not what later runs
+// take that have it.
+func TestChoiceWithout(t *testing.T) {
+	withLT(t, "")
+	withDNN(t, "")
+	for _, x := range []struct {
+		without string
+		dnn     int
+	}{{"cudnn", 0}, {"", 1}, {"cudnn", 0}, {"", 1}} {
+		t.Setenv("V2V_CUDA_WITHOUT", x.without)
+		d, err := cuda.Open(cuda.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if dnn, own := served(t, d); dnn != x.dnn || own != 1-x.dnn {
+			t.Errorf("without %q: cuDNN serves %d, own kernels %d", x.without, dnn, own)
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

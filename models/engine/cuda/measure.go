@@ -54,7 +54,10 @@ func (m *measuring) measure(libraries bool) error {
 			m.lasting = false
 			return false, nil
 		}
-		ms, err := m.time("a library's plan", func() []step { return c.planned(m.v, p, m.at) })
+		ms, err := m.time("a plan of "+p.way(), func() []step { return c.planned(m.v, p, m.at) })
+		if lost := m.lost("a plan of "+p.way(), p.way(), err); lost != nil {
+			return false, lost
+		}
 		if err != nil || ms >= m.least {
 			m.lasting = m.lasting && err == nil
 			return false, nil
@@ -74,6 +77,9 @@ func (m *measuring) tiles() (failed error) {
 	}
 	for _, t := range m.fit {
 		ms, err := m.time(t.String(), func() []step { return m.own.in(m.c, t) })
+		if lost := m.lost(t.String(), t.way(), err); lost != nil {
+			return lost
+		}
 		if err != nil {
 			m.lasting = false
 			failed = cmp.Or(failed, err)
@@ -88,6 +94,31 @@ func (m *measuring) tiles() (failed error) {
 }
 
 func (m *measuring) close() { m.c.d.free(m.truth) }
+
+// lost is the error of a way that failed and took the card with it: a process in which a
+// kernel reads what is not there gives a card no work any more, so that other ways
+// would only seem to fail. It says what leaves this one out.
+func (m *measuring) lost(name, way string, failed error) error {
+	if failed == nil {
+		return nil
+	}
+	err := m.c.d.api.call("cuStreamSynchronize", m.c.d.stream)
+	if err == nil {
+		return nil
+	}
+	if way != "" {
+		return fmt.Errorf("try %s: %w; V2V_CUDA_WITHOUT=%s leaves it out", name, err, way)
+	}
+	return fmt.Errorf("try %s: %w", name, err)
+}
+
+// way is how V2V_CUDA_WITHOUT names a library's plans.
+func (p *plan) way() string {
+	if p.product != nil {
+		return wayCuBLASLt
+	}
+	return wayCuDNN
+}
 
 // time runs a way on noise as a captured graph in memory of its own and returns
 // the milliseconds of one run; the first is not counted. What it makes must be
@@ -223,10 +254,7 @@ func (m *measuring) compare(name string, at []uint64) error {
 	if err := c.d.api.call("cuMemsetD8Async", sums.at, 0, 16, c.d.stream); err != nil {
 		return err
 	}
-	n, half := bytes/4, c.slots[out].half
-	if half {
-		n = bytes / 2
-	}
+	n, half := m.v.size(), c.slots[out].half // of what may have more bytes
 	differ := flat("differ", n, intArg(n), boolArg(half), addressArg(at[out]), addressArg(m.truth.at), addressArg(sums.at))
 	differ.shared = 8 * threads
 	if err := c.d.launch(&differ, nil); err != nil {

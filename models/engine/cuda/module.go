@@ -10,7 +10,9 @@ import "C"
 import (
 	"cmp"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -41,11 +43,17 @@ func (d *Device) ready(kernels ...string) error {
 		m.code, m.from, m.err = d.machineCode(wanted[i])
 	})
 	for i, m := range made {
-		if m.err != nil {
-			return m.err
+		u, err := wanted[i], m.err
+		if err == nil {
+			if err = d.install(u, m.code, m.from); err != nil {
+				err = fmt.Errorf("load kernels %s: %w", u.name, err)
+			}
 		}
-		if err := d.install(wanted[i], m.code, m.from); err != nil {
-			return fmt.Errorf("load kernels %s: %w", wanted[i].name, err)
+		if err != nil && u.only == hopper && d.capability == hopper {
+			err = fmt.Errorf("%w; V2V_CUDA_WITHOUT=%s leaves it out", err, wayHopper)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -85,7 +93,7 @@ func (m *measuring) kernels() (names []string) {
 func (d *Device) install(u *unit, code []byte, from string) error {
 	module, err := d.loadModule(code)
 	if err != nil && from != "" {
-		if err = os.Remove(from); err != nil {
+		if err = os.Remove(from); err != nil && !errors.Is(err, fs.ErrNotExist) { // another device may have
 			return err
 		}
 		if code, _, err = d.machineCode(u); err == nil {

@@ -132,6 +132,28 @@ func TestUnitFault(t *testing.T) {
 	nothingLeft(t, log)
 }
 
+// TestUnitFaultHopper: where it is one of Hopper's, what leaves it out is said, and does.
+func TestUnitFaultHopper(t *testing.T) {
+	log := faulty(t, "compile="+cuda.Tiles("bulk")[0])
+	byClock(t)
+	for _, without := range []string{"", "hopper"} {
+		t.Setenv("V2V_CUDA_WITHOUT", without)
+		d, err := cuda.Open(cuda.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = enginetest.Execute(d, small, false, engine.BFloat16); without == "" {
+			oneLine(t, err, cuda.Tiles("bulk")[0]+".cu(7): error: as the fake was told; V2V_CUDA_WITHOUT=hopper leaves it out")
+		} else if err != nil {
+			t.Error(err)
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+		nothingLeft(t, log)
+	}
+}
+
 // TestCache: units are compiled once; a compiler that fails is not asked again,
 // nor is a damaged file of the cache taken for kernels.
 func TestCache(t *testing.T) {
@@ -271,6 +293,20 @@ func TestCardUnits(t *testing.T) {
 		if failed := c.Name == bad+" for sm_90"; failed != (c.Err != nil) || failed != strings.Contains(c.Log, "error: as the fake was told") {
 			t.Errorf("%s: %v, log %q, where %s does not compile", c.Name, c.Err, c.Log, bad)
 		}
+	}
+	nothingLeft(t, log)
+}
+
+// TestUnitRemoved: a damaged file of the cache that another device has removed
+// meanwhile is made again all the same.
+func TestUnitRemoved(t *testing.T) {
+	log := faulty(t, "")
+	d, err := cuda.Open(cuda.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(cuda.InstallAgain(d), d.Close()); err != nil {
+		t.Error(err)
 	}
 	nothingLeft(t, log)
 }
