@@ -75,11 +75,11 @@ func open(o Options) (*Device, error) {
 	if d.capability < leastCapability {
 		return nil, fmt.Errorf("the card has compute capability %d.%d, v2v needs 8.0 (Ampere) or later: %w", d.capability/10, d.capability%10, engine.ErrUnsupported)
 	}
-	if d.context, err = api.ask("cuDevicePrimaryCtxRetain", d.card); err != nil {
-		return nil, err
-	}
 	about, _, err := api.card(o.Card)
 	if err != nil {
+		return nil, err
+	}
+	if d.context, err = api.ask("cuDevicePrimaryCtxRetain", d.card); err != nil {
 		return nil, err
 	}
 	d.model = fmt.Sprintf("%s %d", about.Name, d.capability)
