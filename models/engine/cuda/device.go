@@ -35,6 +35,7 @@ type Device struct {
 	refused    []string          // ways to convolve that gave wrong results
 	cache      string
 	without    map[string]bool // ways to convolve that are left out
+	tell       func(string)    // what the user should know
 	notice     func()          // that this run prepares what later ones find
 	model      string          // which card it is
 
@@ -83,7 +84,10 @@ func open(o Options) (*Device, error) {
 		return nil, err
 	}
 	d.model = fmt.Sprintf("%s %d", about.Name, d.capability)
-	d.notice = d.noticeFor(o.Notice, about.Name)
+	if d.tell = o.Notice; d.tell == nil {
+		d.tell = func(string) {}
+	}
+	d.notice = d.noticeFor(about.Name)
 	if err := d.do(d.prepare); err != nil {
 		d.Close()
 		return nil, err
@@ -92,16 +96,13 @@ func open(o Options) (*Device, error) {
 }
 
 // noticeFor tells, once, what takes time that later runs do not need.
-func (d *Device) noticeFor(tell func(string), card string) func() {
+func (d *Device) noticeFor(card string) func() {
 	return sync.OnceFunc(func() {
-		if tell == nil {
-			return
-		}
 		text := fmt.Sprintf("%s: preparing kernels for %s", d.Name(), card)
 		if d.cache != "" {
 			text += ", once"
 		}
-		tell(text)
+		d.tell(text)
 	})
 }
 

@@ -15,7 +15,8 @@ type Options struct {
 	// cache folder.
 	Cache string
 	// Notice, where it is set, is told in a line, once, that kernels must be compiled
-	// or ways to convolve be tried, which later runs find in the cache.
+	// or ways to convolve be tried, which later runs find in the cache; and what of the
+	// kernels does not serve on this card.
 	Notice func(string)
 }
 

@@ -72,7 +72,7 @@ func (m *measuring) measure(libraries bool) error {
 // tiles times own kernels in each tile that fits. One that fails is no way; where
 // all do, that is an error.
 func (m *measuring) tiles() (failed error) {
-	if err := m.c.d.ready(m.kernels()...); err != nil {
+	if err := m.ready(); err != nil {
 		return err
 	}
 	for _, t := range m.fit {
@@ -118,6 +118,24 @@ func (p *plan) way() string {
 		return wayCuBLASLt
 	}
 	return wayCuDNN
+}
+
+// ready has the tiles' kernels there. Hopper's are left out where one of them does not
+// compile or load, which is said: the others serve.
+func (m *measuring) ready() error {
+	d := m.c.d
+	err := d.ready(m.kernels()...)
+	if err == nil || d.without[wayHopper] || !slices.ContainsFunc(m.fit, tile.bulk) {
+		return err
+	}
+	m.fit = slices.DeleteFunc(slices.Clone(m.fit), tile.bulk)
+	if d.ready(m.kernels()...) != nil {
+		return err
+	}
+	m.lasting, d.without[wayHopper] = false, true
+	d.refused = append(d.refused, err.Error())
+	d.tell(fmt.Sprintf("%s: own kernels for Hopper are left out: %v", d.Name(), err))
+	return nil
 }
 
 // time runs a way on noise as a captured graph in memory of its own and returns

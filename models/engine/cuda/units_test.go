@@ -132,20 +132,34 @@ func TestUnitFault(t *testing.T) {
 	nothingLeft(t, log)
 }
 
-// TestUnitFaultHopper: where it is one of Hopper's, what leaves it out is said, and does.
+// TestUnitFaultHopper: where one of Hopper's does not compile, these are left out, and
+// the user told so.
 func TestUnitFaultHopper(t *testing.T) {
 	log := faulty(t, "compile="+cuda.Tiles("bulk")[0])
 	byClock(t)
-	for _, without := range []string{"", "hopper"} {
+	for without, told := range map[string]int{"": 1, "hopper": 0} {
 		t.Setenv("V2V_CUDA_WITHOUT", without)
-		d, err := cuda.Open(cuda.Options{})
+		var notices []string
+		d, err := cuda.Open(cuda.Options{Notice: func(text string) {
+			if !strings.Contains(text, "preparing") {
+				notices = append(notices, text)
+			}
+		}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err = enginetest.Execute(d, small, false, engine.BFloat16); without == "" {
-			oneLine(t, err, cuda.Tiles("bulk")[0]+".cu(7): error: as the fake was told; V2V_CUDA_WITHOUT=hopper leaves it out")
-		} else if err != nil {
-			t.Error(err)
+		for range 2 {
+			if _, err = enginetest.Execute(d, small, false, engine.BFloat16); err != nil {
+				t.Error(err)
+			}
+		}
+		if len(notices) != told || len(cuda.Refused(d)) != told {
+			t.Errorf("without %q: notices %q, refused %q", without, notices, cuda.Refused(d))
+		}
+		for _, n := range notices {
+			if want := cuda.Tiles("bulk")[0] + ".cu(7): error: as the fake was told"; !strings.HasPrefix(n, "cuda:0: own kernels for Hopper are left out: ") || !strings.Contains(n, want) {
+				t.Errorf("notice %q", n)
+			}
 		}
 		if err := d.Close(); err != nil {
 			t.Error(err)
