@@ -114,10 +114,38 @@ func TestWithout(t *testing.T) {
 	if k := serving(t, d, small, true, engine.BFloat16); strings.HasPrefix(k[0], "conv_bulk") {
 		t.Errorf("without Hopper's kernels %s serves", k[0])
 	}
-	t.Setenv("V2V_CUDA_WITHOUT", "winograd")
-	if _, err := cuda.Open(cuda.Options{}); err == nil || !strings.Contains(err.Error(), `V2V_CUDA_WITHOUT names "winograd"`) {
+	cuda.ForceHopper("winograd")
+	for names, steps := range map[string]int{"cudnn": 1, "cudnn,winograd": 0} {
+		t.Setenv("V2V_CUDA_WITHOUT", names)
+		if n := winogradSteps(t); n != steps {
+			t.Errorf("without %q: %d convolutions by Winograd, want %d", names, n, steps)
+		}
+	}
+	t.Setenv("V2V_CUDA_WITHOUT", "wgmma")
+	if _, err := cuda.Open(cuda.Options{}); err == nil || !strings.Contains(err.Error(), `V2V_CUDA_WITHOUT names "wgmma"`) {
 		t.Errorf("a way that is none: %v", err)
 	}
+}
+
+// winogradSteps counts the small convolution's launches that make results of Winograd's
+// products on a card of its own.
+func winogradSteps(t *testing.T) int {
+	t.Helper()
+	d, err := cuda.Open(cuda.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	p, err := enginetest.Build(small, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := d.Compile(p, engine.Options{Precision: engine.BFloat16, Constants: numbers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	return cuda.Steps(e, "wino_out")
 }
 
 // TestBulkGolden: whole generators by Hopper's kernels, against PyTorch's outputs.

@@ -269,7 +269,7 @@ func (b bulk) fitting(c *compiler) []tile {
 	if columns := columnsTile(kind); !b.back && g.stride == 1 && manyColumns(columns, g.kw, g.y[1]) && g.y[0]*g.y[2]*(g.y[3]+g.kw-1)*g.kw*g.y[1] <= largest {
 		fit = append(fit, columns)
 	}
-	if _, constant := c.constants[b.w]; constant && kind == kindBulk && !b.back && winograd(g) {
+	if _, constant := c.constants[b.w]; constant && kind == kindBulk && !b.back && !c.d.without[wayWinograd] && winograd(g) {
 		fit = append(fit, fittingOf(bulkTiles, kind, byWinograd, b.tiles(), cols, winogradPoints, c.d.units)...)
 	}
 	return fit

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 
 	"github.com/v2v/v2v/models/engine"
 	"github.com/v2v/v2v/models/engine/cuda"
@@ -48,6 +49,23 @@ func framed(r reader, apart bool) (*engine.Program, error) {
 	return engine.Lower(engine.Source{Outputs: []engine.Named{{Name: "z", Node: z}}, Constant: func(name string) bool { return name != "x" }})
 }
 
+// likeApart draws a program and one in which what the first does at once is done apart,
+// and wants the same to the bit; look sees both, numbers 0 and 1.
+func likeApart(t *testing.T, d engine.Device, build func(apart bool) (*engine.Program, error), look func(i int, e engine.Executable)) {
+	t.Helper()
+	var got [2][]float32
+	for i := range got {
+		p, err := build(i == 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[i] = drawn(t, d, p, engine.BFloat16, func(e engine.Executable) { look(i, e) })
+	}
+	if diff := enginetest.Difference(got[0], got[1]); diff != 0 {
+		t.Errorf("relative difference %g to what is done apart", diff)
+	}
+}
+
 // TestFrames: what convolutions on Hopper read of a normalisation, rounded and with
 // mirrored borders, it writes itself, once for all of them; what they make of it
 // is the same to the bit.
@@ -58,22 +76,12 @@ func TestFrames(t *testing.T) {
 	d := alone(t)
 	for _, r := range []reader{{64, 3, 1, true, false}, {72, 7, 1, true, false}, {64, 3, 2, true, false}, {64, 3, 1, true, true}, {64, 5, 2, true, true}, {72, 3, 1, false, true}} {
 		t.Run(fmt.Sprintf("%+v", r), func(t *testing.T) {
-			var got [2][]float32
-			for i, apart := range []bool{false, true} {
-				p, err := framed(r, apart)
-				if err != nil {
-					t.Fatal(err)
+			likeApart(t, d, func(apart bool) (*engine.Program, error) { return framed(r, apart) }, func(i int, e engine.Executable) {
+				lines, frames := cuda.Steps(e, "normalize_framed"), cuda.Steps(e, "frame")
+				if lines != 1-i || frames != 1+i {
+					t.Errorf("apart=%d: %d normalisations write frames, %d copies are made", i, lines, frames)
 				}
-				got[i] = drawn(t, d, p, engine.BFloat16, func(e engine.Executable) {
-					lines, frames := cuda.Steps(e, "normalize_framed"), cuda.Steps(e, "frame")
-					if lines != 1-i || frames != 1+i {
-						t.Errorf("apart=%v: %d normalisations write frames, %d copies are made", apart, lines, frames)
-					}
-				})
-			}
-			if diff := enginetest.Difference(got[0], got[1]); diff != 0 {
-				t.Errorf("relative difference %g to copies", diff)
-			}
+			})
 		})
 	}
 }
@@ -83,21 +91,11 @@ func TestFrames(t *testing.T) {
 func TestFramesOwn(t *testing.T) {
 	force(t, "half_64x64x32")
 	d := alone(t)
-	var got [2][]float32
-	for i, apart := range []bool{false, true} {
-		p, err := framed(reader{24, 3, 2, true, true}, apart)
-		if err != nil {
-			t.Fatal(err)
+	likeApart(t, d, func(apart bool) (*engine.Program, error) { return framed(reader{24, 3, 2, true, true}, apart) }, func(i int, e engine.Executable) {
+		if lines, copies := cuda.Steps(e, "normalize_framed"), cuda.Steps(e, "halve"); lines != 1-i || copies != i {
+			t.Errorf("apart=%d: %d normalisations write copies, %d copies are made", i, lines, copies)
 		}
-		got[i] = drawn(t, d, p, engine.BFloat16, func(e engine.Executable) {
-			if lines, copies := cuda.Steps(e, "normalize_framed"), cuda.Steps(e, "halve"); lines != 1-i || copies != i {
-				t.Errorf("apart=%v: %d normalisations write copies, %d copies are made", apart, lines, copies)
-			}
-		})
-	}
-	if diff := enginetest.Difference(got[0], got[1]); diff != 0 {
-		t.Errorf("relative difference %g to copies", diff)
-	}
+	})
 }
 
 // TestFramesBefore: a copy of what a normalisation writes over is none of what it
@@ -105,35 +103,28 @@ func TestFramesOwn(t *testing.T) {
 func TestFramesBefore(t *testing.T) {
 	force(t, "half_64x64x32")
 	d := alone(t)
-	var got [2][]float32
-	for i, apart := range []bool{false, true} {
+	shape := tensor.Shape{1, 16, 9, 7}
+	likeApart(t, d, func(apart bool) (*engine.Program, error) {
 		b := &graph{g: G.NewGraph(), leaves: map[string]*G.Node{}}
-		x, v := b.leaf("x", 1, 16, 9, 7), b.leaf("v", 1, 16, 9, 7)
+		x, v := b.leaf("x", shape...), b.leaf("v", shape...)
 		z := b.do(op.Conv{Stride: 1, Pad: 1}, v, b.leaf("w", 8, 16, 3, 3))
 		n := b.do(op.Normalize{}, x, b.do(op.Moments{Eps: 1e-5}, x))
 		if apart {
 			n = b.do(op.Scale{By: 1}, n)
 		}
 		if b.err != nil {
-			t.Fatal(b.err)
+			return nil, b.err
 		}
-		p, err := engine.Lower(engine.Source{Outputs: []engine.Named{{Name: "z", Node: z}}, Updates: []engine.Update{{Var: v, New: n}},
+		return engine.Lower(engine.Source{Outputs: []engine.Named{{Name: "z", Node: z}}, Updates: []engine.Update{{Var: v, New: n}},
 			Constant: func(name string) bool { return name == "w" }})
+	}, func(_ int, e engine.Executable) {
+		state, err := d.Alloc(shape, engine.F32)
 		if err != nil {
 			t.Fatal(err)
 		}
-		state, err := d.Alloc(v.Shape(), engine.F32)
-		if err != nil {
+		t.Cleanup(func() { state.Close() })
+		if err := e.Bind("v", state); err != nil {
 			t.Fatal(err)
 		}
-		defer state.Close()
-		got[i] = drawn(t, d, p, engine.BFloat16, func(e engine.Executable) {
-			if err := e.Bind("v", state); err != nil {
-				t.Fatal(err)
-			}
-		})
-	}
-	if diff := enginetest.Difference(got[0], got[1]); diff != 0 {
-		t.Errorf("relative difference %g to a normalisation apart", diff)
-	}
+	})
 }
