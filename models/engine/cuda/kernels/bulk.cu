@@ -34,6 +34,59 @@ struct Patience {
 	}
 };
 
+// Ring is a block's stages of slices, and barriers: what is full, what has been read,
+// and where all who multiply join behind the last.
+template <class T> struct Ring {
+	char *slices;
+	u64 *full, *empty, *joined;
+	Patience patience;
+
+	__device__ __forceinline__ Ring(int trial) : slices(shared_1024()), patience({trial, false}) {
+		full = (u64 *)(slices + T::STAGES * T::STAGE), empty = full + T::STAGES, joined = empty + T::STAGES;
+		if (threadIdx.x == 0) {
+			for (int i = 0; i < T::STAGES; i++) {
+				barrier_init(full + i, 1);
+				barrier_init(empty + i, T::GROUPS);
+			}
+			barrier_init(joined, 128 * T::GROUPS);
+			barriers_visible();
+		}
+		__syncthreads();
+	}
+
+	// bring calls f for each step with where its slice goes and the barrier that counts
+	// its bytes.
+	template <class F> __device__ __forceinline__ void bring(int steps, const F &f) {
+		for (int i = 0, stage = 0, turn = 1; i < steps; i++) {
+			patience.wait(empty + stage, turn);
+			if (patience.gone) return;
+			barrier_expect(full + stage, T::A + T::B);
+			f(i, slices + stage * T::STAGE, full + stage);
+			if (++stage == T::STAGES) stage = 0, turn ^= 1;
+		}
+	}
+
+	// multiply calls f for each slice, whose products go on while the next is waited for.
+	template <class F> __device__ __forceinline__ void multiply(int steps, const F &f) {
+		for (int i = 0, stage = 0, turn = 0; i < steps; i++) {
+			patience.wait(full + stage, turn);
+			wgmma_fence();
+			f(slices + stage * T::STAGE);
+			wgmma_commit();
+			wgmma_wait<1>(); // the slice before has been read
+			if (i && threadIdx.x % 128 == 0) barrier_arrive(empty + (stage ? stage - 1 : T::STAGES - 1));
+			if (++stage == T::STAGES) stage = 0, turn ^= 1;
+		}
+		wgmma_wait<0>();
+	}
+
+	// join waits for all who multiply, for the n-th time.
+	__device__ __forceinline__ void join(int n) {
+		barrier_arrive(joined);
+		patience.wait(joined, n % 2);
+	}
+};
+
 // Place is a block's part of the work.
 struct Place {
 	int item, y, x, tall, wide; // its first result, and how many there are of its phase
@@ -56,7 +109,6 @@ template <class T> __device__ __forceinline__ bool find(const Bulk &g, Place &p)
 // bring has a slice's boxes copied.
 template <class T> __device__ __forceinline__ void bring(const Bulk &g, const Place &p, const TensorMap *a, const TensorMap *b, char *to, u64 *full, int tap, int slice) {
 	int ty = tap / p.across, tx = tap % p.across, k = slice * T::DEPTH;
-	barrier_expect(full, T::A + T::B);
 	if (g.window) bulk_load(to, a, full, k, p.x, ty, p.y, p.item);
 	else bulk_load(to, a, full, k, p.x * g.step + g.sign * tx + p.left, 0, p.y * g.step + g.sign * ty + p.top, p.item);
 	bulk_load(to + T::A, b, full, k, p.kx + tx * g.phase + (g.apart ? p.item : 0), p.ky + ty * g.phase, blockIdx.y * T::COLS);
@@ -78,17 +130,16 @@ template <class T> __device__ __forceinline__ int row_of(const Bulk &g, const Pl
 // plainly writes results that nothing is fused behind, two neighbours of every eight
 // columns, and leaves their statistics if asked: threads' sums of a column pass
 // through shared memory.
-template <class T> __device__ __forceinline__ void plainly(const Bulk &g, const Place &p, const Stats &stats, const float (*acc)[T::COLS / 2], int first, int col, char *slices, u64 *joined, Patience &patience,
+template <class T> __device__ __forceinline__ void plainly(const Bulk &g, const Place &p, const Stats &stats, const float (*acc)[T::COLS / 2], int first, int col, Ring<T> &ring,
 	const float *bias, float *out) {
 	constexpr int LINES = 32 * T::GROUPS, STRIDE = T::COLS + 8, PLANE = LINES * STRIDE;
 	static_assert(2 * PLANE * 4 <= T::STAGES * T::STAGE && T::COLS <= 128 * T::GROUPS, "sums pass through the slices' memory");
 	int t = threadIdx.x, at[2 * T::HIGH];
-	float *mine = (float *)slices + (t / 32 * 8 + t % 32 / 4) * STRIDE + t % 4 * 2;
+	float *mine = (float *)ring.slices + (t / 32 * 8 + t % 32 / 4) * STRIDE + t % 4 * 2;
 #pragma unroll
 	for (int i = 0; i < 2 * T::HIGH; i++) at[i] = row_of<T>(g, p, first + i / 2 * 64 + i % 2 * 8);
 	if (stats.parts) {
-		barrier_arrive(joined);
-		patience.wait(joined, 0); // now nobody reads the slices
+		ring.join(0); // now nobody reads the slices
 	}
 #pragma unroll
 	for (int j = 0; j < T::COLS / 8; j++) {
@@ -106,28 +157,26 @@ template <class T> __device__ __forceinline__ void plainly(const Bulk &g, const 
 		*(Line<float, 2> *)(mine + PLANE + 8 * j) = b;
 	}
 	if (!stats.parts) return;
-	barrier_arrive(joined);
-	patience.wait(joined, 1);
+	ring.join(1);
 	if (t >= T::COLS) return;
 	double a = 0, b = 0;
-	for (int i = 0; i < LINES; i++) a += ((float *)slices)[i * STRIDE + t], b += ((float *)slices)[PLANE + i * STRIDE + t];
+	for (int i = 0; i < LINES; i++) a += ((float *)ring.slices)[i * STRIDE + t], b += ((float *)ring.slices)[PLANE + i * STRIDE + t];
 	stats.put(place_of(g, p, stats), blockIdx.y * T::COLS + t, g.o, a, b);
 }
 
 // hand_out writes what a thread holds. What something is fused behind passes through
 // shared memory, from which a loop takes it that is not unrolled: what can be
 // fused is long.
-template <class T> __device__ __forceinline__ void hand_out(const Bulk &g, const Place &p, const Post &fused, const Stats &stats, const float (*acc)[T::COLS / 2], char *slices, u64 *joined,
-	Patience &patience, const float *bias, float *out) {
+template <class T> __device__ __forceinline__ void hand_out(const Bulk &g, const Place &p, const Post &fused, const Stats &stats, const float (*acc)[T::COLS / 2], Ring<T> &ring,
+	const float *bias, float *out) {
 	int t = threadIdx.x, first = t / 128 * (T::ROWS / T::GROUPS) + t % 128 / 32 * 16 + t % 32 / 4, col = blockIdx.y * T::COLS + t % 4 * 2;
 	keep(col); // lest what bounds it stays in registers all along
 	if (fused.kind0 == NOTHING && fused.kind1 == NOTHING && !fused.half && g.o % 2 == 0) {
-		plainly<T>(g, p, stats, acc, first, col, slices, joined, patience, bias, out);
+		plainly<T>(g, p, stats, acc, first, col, ring, bias, out);
 		return;
 	}
-	float *mine = (float *)slices + t;
-	barrier_arrive(joined);
-	patience.wait(joined, 0); // now nobody reads the slices
+	float *mine = (float *)ring.slices + t;
+	ring.join(0); // now nobody reads the slices
 #pragma unroll
 	for (int i = 0; i < T::HIGH * T::COLS / 2; i++) mine[128 * T::GROUPS * i] = acc[i / (T::COLS / 2)][i % (T::COLS / 2)];
 #pragma unroll 1
@@ -145,46 +194,25 @@ template <class T> __device__ __forceinline__ void bulk(const Bulk &g, const Pos
 		if (stats.parts && threadIdx.x < T::COLS) stats.put(place_of(g, p, stats), blockIdx.y * T::COLS + threadIdx.x, g.o, 0, 0);
 		return;
 	}
-	char *slices = shared_1024();
-	u64 *full = (u64 *)(slices + T::STAGES * T::STAGE), *empty = full + T::STAGES, *joined = empty + T::STAGES;
+	Ring<T> ring(g.trial);
 	int t = threadIdx.x, group = t / 128, steps = p.taps * g.slices;
-	Patience patience = {g.trial, false};
-	if (t == 0) {
-		for (int i = 0; i < T::STAGES; i++) {
-			barrier_init(full + i, 1);
-			barrier_init(empty + i, T::GROUPS);
-		}
-		barrier_init(joined, 128 * T::GROUPS);
-		barriers_visible();
-	}
-	__syncthreads();
 	if (group == T::GROUPS) {
+		int tap = 0, slice = 0;
 		if (t % 32) return;
-		for (int i = 0, stage = 0, turn = 1, tap = 0, slice = 0; i < steps; i++) {
-			patience.wait(empty + stage, turn);
-			if (patience.gone) return;
-			bring<T>(g, p, a, b, slices + stage * T::STAGE, full + stage, tap, slice);
+		ring.bring(steps, [&](int, char *to, u64 *full) {
+			bring<T>(g, p, a, b, to, full, tap, slice);
 			if (++slice == g.slices) slice = 0, tap++;
-			if (++stage == T::STAGES) stage = 0, turn ^= 1;
-		}
+		});
 		return;
 	}
 	float acc[T::HIGH][T::COLS / 2] = {};
-	for (int i = 0, stage = 0, turn = 0; i < steps; i++) {
-		patience.wait(full + stage, turn);
-		const char *from = slices + stage * T::STAGE;
+	ring.multiply(steps, [&](const char *from) {
 		u64 x = wgmma_matrix(from + group * (T::A / T::GROUPS)), y = wgmma_matrix(from + T::A);
-		wgmma_fence();
 #pragma unroll
 		for (int k = 0; k < 4; k++) {
 #pragma unroll
 			for (int m = 0; m < T::HIGH; m++) wgmma<T::BF16, T::COLS>(acc[m], x + m * (64 * T::LINE / 16) + 2 * k, y + 2 * k);
 		}
-		wgmma_commit();
-		wgmma_wait<1>(); // the slice before has been read
-		if (i && t % 128 == 0) barrier_arrive(empty + (stage ? stage - 1 : T::STAGES - 1));
-		if (++stage == T::STAGES) stage = 0, turn ^= 1;
-	}
-	wgmma_wait<0>();
-	hand_out<T>(g, p, post, stats, acc, slices, joined, patience, bias, out);
+	});
+	hand_out<T>(g, p, post, stats, acc, ring, bias, out);
 }

@@ -13,54 +13,31 @@ struct Spread {
 
 template <class T> __device__ __forceinline__ void bulk_filters(const Spread &g, const TensorMap *gy, const TensorMap *x, float *parts) {
 	constexpr int CHUNK = 64 * T::LINE, BOXES = (T::ROWS + T::COLS) / 64; // 64 channels of 64 positions
-	char *slices = shared_1024();
-	u64 *full = (u64 *)(slices + T::STAGES * T::STAGE), *empty = full + T::STAGES;
+	Ring<T> ring(g.trial);
 	int wide = g.window ? g.kw * g.width : g.width, tiles = (wide + T::COLS - 1) / T::COLS, across = g.window ? 1 : g.kw;
 	int o = blockIdx.x * T::ROWS, col = blockIdx.y % tiles * T::COLS, ky = blockIdx.y / tiles / across, kx = blockIdx.y / tiles % across;
 	int nx = (g.w + g.across - 1) / g.across, ny = (g.h + g.high - 1) / g.high, items = 64 / (g.across * g.high);
 	int all = nx * ny * ((g.n + items - 1) / items), from = blockIdx.z * g.each, steps = (from + g.each < all ? g.each : all - from);
 	int t = threadIdx.x, group = t / 128;
-	Patience patience = {g.trial, false};
-	if (t == 0) {
-		for (int i = 0; i < T::STAGES; i++) {
-			barrier_init(full + i, 1);
-			barrier_init(empty + i, T::GROUPS);
-		}
-		barriers_visible();
-	}
-	__syncthreads();
 	if (group == T::GROUPS) {
 		if (t % 32) return;
-		for (int i = 0, stage = 0, turn = 1; i < steps; i++) {
+		ring.bring(steps, [&](int i, char *to, u64 *full) {
 			int px = (from + i) % nx * g.across, py = (from + i) / nx % ny * g.high, item = (from + i) / nx / ny * items;
-			char *to = slices + stage * T::STAGE;
-			patience.wait(empty + stage, turn);
-			if (patience.gone) return;
-			barrier_expect(full + stage, BOXES * CHUNK);
 #pragma unroll
 			for (int j = 0; j < BOXES; j++) {
-				if (j < T::ROWS / 64) bulk_load(to + j * CHUNK, gy, full + stage, o + 64 * j, px, 0, py, item);
-				else if (g.window) bulk_load(to + j * CHUNK, x, full + stage, col + 64 * j - T::ROWS, px, ky, py, item);
-				else bulk_load(to + j * CHUNK, x, full + stage, col + 64 * j - T::ROWS, px * g.step + kx - g.pad, 0, py * g.step + ky - g.pad, item);
+				if (j < T::ROWS / 64) bulk_load(to + j * CHUNK, gy, full, o + 64 * j, px, 0, py, item);
+				else if (g.window) bulk_load(to + j * CHUNK, x, full, col + 64 * j - T::ROWS, px, ky, py, item);
+				else bulk_load(to + j * CHUNK, x, full, col + 64 * j - T::ROWS, px * g.step + kx - g.pad, 0, py * g.step + ky - g.pad, item);
 			}
-			if (++stage == T::STAGES) stage = 0, turn ^= 1;
-		}
+		});
 		return;
 	}
 	float acc[T::COLS / 2] = {};
-	for (int i = 0, stage = 0, turn = 0; i < steps; i++) {
-		patience.wait(full + stage, turn);
-		const char *at = slices + stage * T::STAGE;
+	ring.multiply(steps, [&](const char *at) {
 		u64 a = wgmma_turned(at + group * CHUNK, CHUNK), b = wgmma_turned(at + T::A, CHUNK);
-		wgmma_fence();
 #pragma unroll
 		for (int k = 0; k < 4; k++) wgmma_across<T::COLS>(acc, a + k * (16 * T::LINE / 16), b + k * (16 * T::LINE / 16));
-		wgmma_commit();
-		wgmma_wait<1>(); // the slice before has been read
-		if (i && t % 128 == 0) barrier_arrive(empty + (stage ? stage - 1 : T::STAGES - 1));
-		if (++stage == T::STAGES) stage = 0, turn ^= 1;
-	}
-	wgmma_wait<0>();
+	});
 #pragma unroll
 	for (int e = 0; e < T::COLS / 2; e++) {
 		int row = o + group * 64 + t % 128 / 32 * 16 + e / 2 % 2 * 8 + t % 32 / 4, at = col + e / 4 * 8 + t % 4 * 2 + e % 2;
